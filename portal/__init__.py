@@ -1,0 +1,1 @@
+"""Perennial (常青): TLS certificates that keep themselves alive."""

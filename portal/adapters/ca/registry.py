@@ -1,0 +1,55 @@
+"""Which certificate authorities there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from portal.adapters.ca.base import CaSettings, CertificateAuthority
+from portal.adapters.fields import Field
+from portal.adapters.loading import load
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`target` is loaded when first used; `fields` are what `portal ca add` and the operator's form ask for."""
+
+    target: str
+    label: str
+    fields: tuple[Field, ...] = ()
+
+
+KINDS: Mapping[str, Kind] = {
+    "private": Kind(
+        "portal.adapters.ca.private_ca:PrivateCa",
+        "Private CA",
+        (
+            Field("subject", "Name of the CA", default="Perennial Private CA"),
+            Field("validity_days", "Validity of its certificates in days", default="199"),
+            Field("validation_seconds", "Time a validation takes, in seconds", default="0"),
+        ),
+    ),
+    "acme": Kind(
+        "portal.adapters.ca.acme:AcmeCa",
+        "ACME",
+        (
+            Field("directory_url", "Directory URL"),
+            Field("ca_bundle", "CA bundle (PEM) for the directory's own certificate", is_required=False),
+            Field("eab_kid", "EAB key identifier", is_required=False),
+            Field("eab_hmac", "EAB HMAC key", is_secret=True, is_required=False),
+            Field("challenge", "Validation method", default="dns-01", choices=("dns-01", "http-01")),
+        ),
+    ),
+}
+
+
+def connect(kind: str, settings: CaSettings) -> CertificateAuthority:
+    """The certificate authority behind an account. Raises KeyError for an unknown kind."""
+    implementation: CertificateAuthority = load(KINDS[kind].target)(settings)
+    return implementation
+
+
+def make_secrets(kind: str, config: Mapping[str, str]) -> dict[str, str]:
+    """The secrets that a new account of this kind starts with."""
+    secrets: dict[str, str] = load(KINDS[kind].target).make_secrets(config)
+    return secrets

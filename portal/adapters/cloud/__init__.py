@@ -1,0 +1,1 @@
+"""Cloud products that serve certificates."""

@@ -1,0 +1,1 @@
+"""Alibaba Cloud: one shared client, a file a product."""

@@ -1,0 +1,1 @@
+"""DNS providers: writing the TXT records of dns-01."""

@@ -1,0 +1,67 @@
+"""How the two databases are opened, and their own clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.expression import FunctionElement
+
+from portal.models.types import UtcDateTime
+from portal.settings import Settings
+
+#: How long a writer waits for another one before SQLite says "database is locked".
+SQLITE_BUSY_MS = 30_000
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Options of create_engine. `hide_parameters` keeps values out of exception texts and logs."""
+    options: dict[str, Any] = {"hide_parameters": True}
+    if not settings.is_sqlite:
+        options |= {"pool_pre_ping": True, "pool_recycle": 1800, "pool_size": 8, "max_overflow": 8}
+    return options
+
+
+def configure_engine(engine: Engine) -> None:
+    """Prepare every new SQLite connection: WAL, foreign keys, patience."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+class database_now(FunctionElement[Any]):  # noqa: N801
+    """The database's own clock, `seconds` from now: leases are measured by it, whatever a worker's clock says."""
+
+    type = UtcDateTime()
+    inherit_cache = False
+    name = "database_now"
+
+    def __init__(self, seconds: float = 0) -> None:
+        super().__init__()
+        self.seconds = float(seconds)
+
+
+@compiles(database_now, "postgresql")
+def _on_postgresql(element: database_now, _compiler: Any, **_options: Any) -> str:
+    return f"(clock_timestamp() + make_interval(secs => {element.seconds!r}))"
+
+
+@compiles(database_now, "sqlite")
+def _on_sqlite(element: database_now, _compiler: Any, **_options: Any) -> str:
+    # Six decimals, as SQLAlchemy writes them, so that texts compare as times do.
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '{element.seconds:+f} seconds') || '000')"
+
+
+def lease_end(seconds: float) -> ColumnElement[Any]:
+    """The moment `seconds` from now by the database's clock."""
+    return database_now(seconds)

@@ -1,0 +1,38 @@
+"""Alembic's environment: the portal's own engine and metadata."""
+
+from alembic import context
+from flask import current_app
+
+import portal.models  # noqa: F401  (every table)
+from portal.extensions import Base
+
+
+def _render(kind, item, autogen):
+    """Column types of ours are written as the plain types beneath them, so that old revisions outlive refactorings."""
+    from portal.models.types import EnumText, UtcDateTime
+
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, EnumText):
+        return "sa.String(length=32)"
+    if kind == "type" and type(item).__name__ == "JSON":
+        autogen.imports.add("from sqlalchemy.dialects import postgresql")
+        return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
+    return False
+
+
+def run_online():
+    engine = current_app.extensions["migrate"].db.engine
+    with engine.connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_as_batch=True,
+            render_item=_render,
+            compare_type=False,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run_online()

@@ -1,0 +1,93 @@
+"""Hostings and their renewals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.domain.hosting import HostingState
+from portal.domain.renewal import RenewalState
+from portal.extensions import Model
+from portal.models.catalogue import Product
+from portal.models.certificate import Certificate
+from portal.models.operation import Operation, due_index
+from portal.models.types import EnumText, Moment, PlainJson, RowId, UtcDateTime
+
+
+class Hosting(Model):
+    """The promise to keep a certificate alive until `coverage_ends_at`. `certificate` is the one in use now.
+
+    `product` is what its renewals are issued as; it has the certificate's specification.
+    """
+
+    __tablename__ = "hostings"
+    __table_args__ = (
+        Index(
+            "uq_hostings_active_certificate",
+            "certificate_id",
+            unique=True,
+            sqlite_where=text("state IN ('hosted', 'failed')"),
+            postgresql_where=text("state IN ('hosted', 'failed')"),
+        ),
+    )
+
+    id: Mapped[RowId]
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"), index=True)
+    certificate_id: Mapped[str] = mapped_column(ForeignKey("certificates.id"), index=True)
+    product_id: Mapped[str] = mapped_column(ForeignKey("products.id"))
+    order_line_id: Mapped[str | None] = mapped_column(ForeignKey("order_lines.id"), unique=True)
+    state: Mapped[HostingState] = mapped_column(EnumText(HostingState))
+    coverage_ends_at: Mapped[Moment]
+    created_at: Mapped[Moment]
+
+    certificate: Mapped[Certificate] = relationship()
+    product: Mapped[Product] = relationship()
+    renewals: Mapped[list[Renewal]] = relationship(back_populates="hosting", order_by="Renewal.sequence")
+
+
+class Renewal(Operation, Model):
+    """One issuance owed by a hosting. `order_url`, `csr_pem` and the sealed key are written before they are used.
+
+    While WAITING, `next_attempt_at` is the moment it falls due; that is the whole expiry scan.
+    """
+
+    __tablename__ = "renewals"
+    __table_args__ = (
+        UniqueConstraint("hosting_id", "sequence", name="uq_renewals_hosting_sequence"),
+        due_index("renewals"),
+    )
+
+    id: Mapped[RowId]
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"), index=True)
+    hosting_id: Mapped[str] = mapped_column(ForeignKey("hostings.id"), index=True)
+    sequence: Mapped[int] = mapped_column(Integer)
+    predecessor_id: Mapped[str] = mapped_column(ForeignKey("certificates.id"), index=True)
+    successor_id: Mapped[str | None] = mapped_column(ForeignKey("certificates.id"), unique=True)
+    ca_account_id: Mapped[str | None] = mapped_column(ForeignKey("ca_accounts.id"))
+    state: Mapped[RenewalState] = mapped_column(EnumText(RenewalState))
+    names: Mapped[list[str]] = mapped_column(PlainJson)
+    key_type: Mapped[str] = mapped_column(String(32))
+    private_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    csr_pem: Mapped[str | None] = mapped_column(Text)
+    order_url: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    issued_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    created_at: Mapped[Moment]
+
+    hosting: Mapped[Hosting] = relationship(back_populates="renewals")
+    predecessor: Mapped[Certificate] = relationship(foreign_keys=[predecessor_id])
+    successor: Mapped[Certificate | None] = relationship(foreign_keys=[successor_id])
+
+
+class ChallengeResponse(Model):
+    """An http-01 answer that /.well-known/acme-challenge/<token> gives while a renewal is validated (RFC 8555, 8.3)."""
+
+    __tablename__ = "challenge_responses"
+
+    token: Mapped[str] = mapped_column(String(255), primary_key=True)
+    renewal_id: Mapped[str] = mapped_column(ForeignKey("renewals.id"), index=True)
+    key_authorization: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[Moment]

@@ -1,0 +1,143 @@
+"""The doorbell: jobs are rung by name after the database has committed. Losing one changes nothing (ADR 0003)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from flask import current_app
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+log = structlog.get_logger(__name__)
+
+#: Ids per job: a due tick costs a tenth of one job per certificate with 50 (see bench/).
+BATCH = 50
+JOB_TIMEOUT = 180
+RESULT_TTL = 60
+FAILURE_TTL = 30 * 24 * 3600
+
+
+class QueueName(StrEnum):
+    """In the order in which workers take from them."""
+
+    CLOCK = "clock"
+    RENEWAL = "renewal"
+    DEPLOYMENT = "deployment"
+    NOTICE = "notice"
+
+
+class JobName(StrEnum):
+    """Every function that a worker may run. Dotted strings keep the portal from importing the jobs."""
+
+    TICK = "jobs.expiry_scan.tick"
+    SWEEP = "jobs.expiry_scan.sweep"
+    ADVANCE_RENEWALS = "jobs.renewal.advance"
+    ADVANCE_DEPLOYMENTS = "jobs.deployment.advance"
+    ADVANCE_ORDERS = "jobs.orders.advance"
+    SEND_NOTICES = "jobs.notices.send"
+    HOUSEKEEPING = "jobs.housekeeping.clean"
+
+
+QUEUE_OF: dict[JobName, QueueName] = {
+    JobName.TICK: QueueName.CLOCK,
+    JobName.SWEEP: QueueName.CLOCK,
+    JobName.HOUSEKEEPING: QueueName.CLOCK,
+    JobName.ADVANCE_RENEWALS: QueueName.RENEWAL,
+    JobName.ADVANCE_ORDERS: QueueName.RENEWAL,
+    JobName.ADVANCE_DEPLOYMENTS: QueueName.DEPLOYMENT,
+    JobName.SEND_NOTICES: QueueName.NOTICE,
+}
+
+
+class ForbiddenJobError(Exception):
+    """A job in Redis names something that is not a job of ours."""
+
+
+class AllowedJob(Job):
+    """A job whose function must be in JobName, without callbacks, always JSON.
+
+    Whoever can write to Redis could otherwise have a worker call anything that can be imported.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["serializer"] = JSONSerializer
+        super().__init__(*args, **kwargs)
+
+    @property
+    def func(self) -> Callable[..., Any] | None:
+        if self.func_name not in set(JobName) or self.instance:
+            raise ForbiddenJobError(f"not a job of this portal: {self.func_name!r}"[:200])
+        return super().func
+
+    @property
+    def success_callback(self) -> None:
+        return self._no_callback(self._success_callback_name)
+
+    @property
+    def failure_callback(self) -> None:
+        return self._no_callback(self._failure_callback_name)
+
+    @property
+    def stopped_callback(self) -> None:
+        return self._no_callback(self._stopped_callback_name)
+
+    def _no_callback(self, name: str | None) -> None:
+        if name:
+            raise ForbiddenJobError("callbacks are not allowed")
+
+
+def redis_connection() -> Redis:
+    """This app's connection (made once per process; connects when first used)."""
+    connection: Redis = current_app.extensions["redis"]
+    return connection
+
+
+def queue(name: QueueName, connection: Redis | None = None) -> Queue:
+    """The queue of that name, with our serializer and job class."""
+    return Queue(
+        name.value,
+        connection=connection if connection is not None else redis_connection(),
+        serializer=JSONSerializer,
+        job_class=AllowedJob,
+        default_timeout=JOB_TIMEOUT,
+    )
+
+
+def ring(job: JobName, ids: Sequence[str]) -> bool:
+    """Enqueue `job` for the ids, BATCH at a time. False if Redis is away: the next sweep rings again."""
+    try:
+        target = queue(QUEUE_OF[job])
+        for start in range(0, len(ids), BATCH):
+            target.enqueue(
+                job.value, *ids[start : start + BATCH], result_ttl=RESULT_TTL, failure_ttl=FAILURE_TTL
+            )
+    except RedisError as error:
+        log.warning("doorbell_silent", job=job.value, ids=len(ids), error=type(error).__name__)
+        return False
+    return True
+
+
+def enqueue_after_commit(session: Session, job: JobName, ids: Iterable[str]) -> None:
+    """Ring once this transaction has committed; not at all if it is rolled back."""
+    rings: dict[JobName, list[str]] = session.info.setdefault("rings", {})
+    known = rings.setdefault(job, [])
+    known.extend(one for one in ids if one not in known)
+
+
+@event.listens_for(Session, "after_commit")
+def _ring_all(session: Session) -> None:
+    for job, ids in session.info.pop("rings", {}).items():
+        ring(job, ids)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_all(session: Session) -> None:
+    session.info.pop("rings", None)

@@ -1,0 +1,1 @@
+"""The pages: views that validate a form, call one service and render one template."""

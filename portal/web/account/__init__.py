@@ -1,0 +1,1 @@
+"""Signing up, logging in, organisations and their members."""

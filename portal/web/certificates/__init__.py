@@ -1,0 +1,1 @@
+"""Certificates: overview, list, upload, one certificate."""

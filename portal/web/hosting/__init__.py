@@ -1,0 +1,1 @@
+"""Hosting: the list, the picker, the confirmation, a renewal."""

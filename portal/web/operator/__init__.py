@@ -1,0 +1,1 @@
+"""运维: what operators see and do."""
