@@ -34,7 +34,7 @@ class Base(DeclarativeBase):
         return f"<{type(self).__name__} {inspect(self).identity}>"
 
 
-db = SQLAlchemy(model_class=Base)
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 if TYPE_CHECKING:
 
