@@ -1,0 +1,331 @@
+"""Fixtures: databases, Redis, mail, apps, people. Everything is real; nothing reaches beyond loopback.
+
+A test that takes `database` (or anything above it: `app`, `core_app`, `client`, `session`, `factory`, `cast`) runs on
+SQLite and on PostgreSQL. To stay on one: `@pytest.mark.parametrize("database", ["sqlite"], indirect=True)`.
+To change settings: override the fixture `overrides` with a dict of Settings fields.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy.orm import Session, scoped_session
+
+from portal.adapters.key_vault import KeyVault
+from portal.app import create_app, create_core
+from portal.extensions import db
+from portal.settings import Settings
+from tests import servers
+from tests.browser import Visitor, chromium_browser, visitor
+from tests.clients import PortalClient
+from tests.factories import Cast, Factory
+
+MASTER_KEYS = {1: bytes(range(32))}
+REAL_CONNECT = socket.socket.connect
+REAL_CONNECT_EX = socket.socket.connect_ex
+REAL_SENDTO = socket.socket.sendto
+REAL_GETADDRINFO = socket.getaddrinfo
+
+
+class OutsideError(OSError):
+    """A test tried to reach beyond this machine."""
+
+
+def _refuse_outside(sock: socket.socket, address: Any) -> None:
+    if sock.family in {socket.AF_INET, socket.AF_INET6}:
+        host = str(address[0])
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise OutsideError(f"tests do not connect to {host}")
+
+
+def _connect(sock: socket.socket, address: Any) -> None:
+    _refuse_outside(sock, address)
+    REAL_CONNECT(sock, address)
+
+
+def _connect_ex(sock: socket.socket, address: Any) -> int:
+    _refuse_outside(sock, address)
+    return REAL_CONNECT_EX(sock, address)
+
+
+def _sendto(sock: socket.socket, data: Any, *rest: Any) -> int:
+    _refuse_outside(sock, rest[-1])
+    return REAL_SENDTO(sock, data, *rest)
+
+
+def _getaddrinfo(host: Any, *rest: Any, **options: Any) -> Any:
+    text = host.decode() if isinstance(host, bytes) else host
+    if text not in {None, "", "localhost", socket.gethostname()}:
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            raise socket.gaierror(socket.EAI_NONAME, f"tests do not resolve {text}") from None
+    return REAL_GETADDRINFO(host, *rest, **options)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_loopback() -> Iterator[None]:
+    """Connections and look-ups beyond this machine fail."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", _connect)
+        patch.setattr(socket.socket, "connect_ex", _connect_ex)
+        patch.setattr(socket.socket, "sendto", _sendto)
+        patch.setattr(socket, "getaddrinfo", _getaddrinfo)
+        yield
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The moment of the test, in whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+# Servers, one of each per xdist worker
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.PostgresCluster]:
+    with servers.postgres_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def redis_process() -> Iterator[servers.RedisServer]:
+    with servers.redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(redis_process: servers.RedisServer) -> servers.RedisServer:
+    """A real Redis, empty."""
+    redis_process.flush()
+    return redis_process
+
+
+@pytest.fixture
+def mail_server() -> Iterator[servers.MailServer]:
+    """A real SMTP server; settings name it for every test that takes it."""
+    with servers.mail_server() as server:
+        yield server
+
+
+# Databases
+
+
+@dataclass(frozen=True)
+class Database:
+    """An empty database with the newest schema."""
+
+    kind: str
+    url: str
+
+
+def bare_settings(data_dir: Path, database_url: str) -> Settings:
+    """The least that an app needs."""
+    return Settings(data_dir, database_url, "unix:///nowhere/redis.sock", "test-secret-key", MASTER_KEYS)
+
+
+def migrate(data_dir: Path, database_url: str) -> None:
+    """Run the real migrations."""
+    app = create_core(bare_settings(data_dir, database_url))
+    with open_app(app):
+        upgrade()
+
+
+@contextmanager
+def open_app(app: Flask) -> Iterator[Flask]:
+    """An app context at whose end every connection is closed."""
+    with app.app_context():
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+            app.extensions["redis"].close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    folder = tmp_path_factory.mktemp("template")
+    migrate(folder, f"sqlite:///{folder / 'portal.db'}")
+    return folder / "portal.db"
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres: servers.PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a migrated PostgreSQL database."""
+    name = f"portal_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    postgres.create(name)
+    migrate(tmp_path_factory.mktemp("migrated"), postgres.url(name))
+    return name
+
+
+#: Leftover connections of an earlier test are cut; only tables with rows are touched.
+EMPTY_ALL = """
+DO $$
+DECLARE
+    one text;
+    filled boolean;
+BEGIN
+    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid();
+    SET LOCAL session_replication_role = replica;
+    FOR one IN SELECT quote_ident(tablename) FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    LOOP
+        EXECUTE 'SELECT EXISTS (SELECT FROM ' || one || ')' INTO filled;
+        IF filled THEN EXECUTE 'DELETE FROM ' || one; END IF;
+    END LOOP;
+END $$
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """An empty database of either kind."""
+    if request.param == "sqlite":
+        path = tmp_path / "portal.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        return Database("sqlite", f"sqlite:///{path}")
+    name = request.getfixturevalue("postgres_database")
+    cluster: servers.PostgresCluster = request.getfixturevalue("postgres")
+    with cluster.connect(name) as connection:
+        connection.execute(EMPTY_ALL)
+    return Database("postgresql", cluster.url(name))
+
+
+# Apps
+
+
+@pytest.fixture
+def overrides() -> dict[str, Any]:
+    """Settings that a test module wants to be different."""
+    return {}
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """The socket that a live server of this test will answer on; `settings.base_url` names it."""
+    with servers.listening_socket() as sock:
+        yield sock
+
+
+@pytest.fixture
+def settings(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    redis_server: servers.RedisServer,
+    listener: socket.socket,
+    overrides: dict[str, Any],
+) -> Settings:
+    """Settings of a private installation under tmp_path."""
+    wanted = request.fixturenames
+    host, port = listener.getsockname()
+    url = (
+        request.getfixturevalue("database").url
+        if "database" in wanted
+        else f"sqlite:///{tmp_path / 'portal.db'}"
+    )
+    plain = replace(
+        bare_settings(tmp_path, url),
+        redis_url=redis_server.url,
+        base_url=f"http://{host}:{port}",
+        mail_url=request.getfixturevalue("mail_server").url if "mail_server" in wanted else "",
+        payment_sandbox_secret="test-payment-secret",
+        allowed_networks=("127.0.0.0/8",),
+    )
+    return replace(plain, **overrides)
+
+
+@pytest.fixture
+def core_app(database: Database, settings: Settings) -> Iterator[Flask]:
+    """The app as workers have it, its context pushed."""
+    app = create_core(settings)
+    app.testing = True
+    with open_app(app):
+        yield app
+
+
+@pytest.fixture
+def app(database: Database, settings: Settings) -> Iterator[Flask]:
+    """The whole portal, its context pushed."""
+    app = create_app(settings)
+    app.testing = True
+    app.test_client_class = PortalClient
+    with open_app(app):
+        yield app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser's stand-in without a log-in; see tests/clients.py for what it can do."""
+    return app.test_client()
+
+
+@pytest.fixture
+def some_app(request: pytest.FixtureRequest) -> Flask:
+    """`app` where the test uses pages, else `core_app`: so that `session` and `factory` serve both."""
+    wanted = {"app", "client", "live_server"} & set(request.fixturenames)
+    chosen: Flask = request.getfixturevalue("app" if wanted else "core_app")
+    return chosen
+
+
+@pytest.fixture
+def session(database: Database, some_app: Flask) -> scoped_session[Session]:
+    """db.session inside the app context."""
+    return db.session
+
+
+@pytest.fixture
+def vault(settings: Settings) -> KeyVault:
+    return KeyVault(settings.master_keys)
+
+
+@pytest.fixture
+def factory(session: scoped_session[Session], vault: KeyVault, now: datetime) -> Factory:
+    """Makes rows."""
+    return Factory(session, vault, now)
+
+
+@pytest.fixture
+def cast(factory: Factory) -> Cast:
+    """Alice (owner), Bob (viewer beside her), Charlie (owner elsewhere), Olga (operator)."""
+    return factory.cast()
+
+
+@pytest.fixture
+def live_server(app: Flask, listener: socket.socket) -> Iterator[str]:
+    """The portal on a real port; the address."""
+    with servers.web_server(app, listener) as address:
+        yield address
+
+
+# Chromium
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium, one per xdist worker."""
+    with chromium_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(params=["zh-CN", "en-US"])
+def page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Visitor]:
+    """A visitor whose browser speaks that language; console errors and CSP violations fail the test at its end."""
+    with visitor(chromium, request.param) as one:
+        yield one
