@@ -1,1 +1,1 @@
-"""The tests: they mirror portal/ and jobs/; beside them whole stories (stories/) and the rules of the house (house/)."""
+"""The tests mirror portal/ and jobs/; beside them: whole stories (stories/), the rules of the house (house/)."""

@@ -42,7 +42,7 @@ def chromium_browser() -> Iterator[Browser]:
 
 @dataclass
 class Visitor:
-    """A person at a browser. `problems` are what the browser complained of; `expected` statuses are no problem."""
+    """A person at a browser. `problems` are its complaints; a status that is `expected` is none."""
 
     page: Page
     language: str

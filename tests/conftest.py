@@ -1,7 +1,7 @@
 """Fixtures: databases, Redis, mail, apps, people. Everything is real; nothing reaches beyond loopback.
 
-A test that takes `database` (or anything above it: `app`, `core_app`, `client`, `session`, `factory`, `cast`) runs on
-SQLite and on PostgreSQL. To stay on one: `@pytest.mark.parametrize("database", ["sqlite"], indirect=True)`.
+A test that takes `database`, or anything above it (`app`, `core_app`, `client`, `session`, `factory`, `cast`),
+runs on SQLite and on PostgreSQL. To stay on one: `@pytest.mark.parametrize("database", ["sqlite"], indirect=True)`.
 To change settings: override the fixture `overrides` with a dict of Settings fields.
 """
 
@@ -326,6 +326,6 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(params=["zh-CN", "en-US"])
 def page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Visitor]:
-    """A visitor whose browser speaks that language; console errors and CSP violations fail the test at its end."""
+    """A visitor whose browser speaks that language; what the browser complains of fails the test at its end."""
     with visitor(chromium, request.param) as one:
         yield one

@@ -1,4 +1,4 @@
-"""Rows for tests, built straight through the models and committed at once, so that every process sees them."""
+"""Rows for tests, built straight through the models, committed at once so that every process sees them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Cast:
-    """Who tries every view: owner, teammate (viewer), stranger (owner elsewhere), operator; nobody has no row."""
+    """Who tries every view: owner, teammate (a viewer), stranger, operator; nobody has no row."""
 
     organisation: Organisation
     alice: User
@@ -160,7 +160,7 @@ class Factory:
         config: Mapping[str, Any] | None = None,
         secrets: Mapping[str, str] | None = None,
     ) -> CaAccount:
-        """An account with the kind's default settings, `config` over them; its secrets as the kind makes them, or yours."""
+        """An account with the kind's default settings, `config` over them. Its secrets: the kind's own, or these."""
         defaults = {one.name: one.default for one in ca_registry.KINDS[kind].fields if not one.is_secret}
         settings = {**defaults, **(config or {})}
         clear = ca_registry.make_secrets(kind, settings) if secrets is None else secrets

@@ -1,4 +1,4 @@
-"""Real servers for tests, each on a socket or port of its own, each ending with the process that started it."""
+"""Real servers for tests, each on a socket or port of its own; they end with the process that started them."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class MailServer:
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.answer is not None:
             return self.answer
         message = message_from_bytes(envelope.content, policy=policy.default)
