@@ -12,7 +12,7 @@ from whitenoise import WhiteNoise
 from portal import extensions, logs
 from portal.adapters.key_vault import KeyVault
 from portal.database import configure_engine, engine_options
-from portal.settings import MAX_UPLOAD_BYTES, Settings, from_env
+from portal.settings import MAX_UPLOAD_BYTES, Settings, from_env, parse_master_keys
 
 #: What a form may carry beside its files.
 _FORM_OVERHEAD = 64 * 1024
@@ -50,7 +50,7 @@ def create_core(settings: Settings) -> Flask:
         BABEL_TRANSLATION_DIRECTORIES="translations",
     )
     app.extensions["settings"] = settings
-    app.extensions["vault"] = KeyVault(settings.master_keys)
+    app.extensions["vault"] = make_vault(settings)
     app.extensions["redis"] = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=15)
     extensions.db.init_app(app)
     extensions.migrate.init_app(app, extensions.db, directory=f"{app.root_path}/migrations")
@@ -64,4 +64,14 @@ def _behind_proxies(app: Flask, settings: Settings) -> None:
     count = settings.trusted_proxies
     if count:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
-    app.wsgi_app = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="static/", max_age=31_536_000)  # type: ignore[method-assign]
+    app.wsgi_app = WhiteNoise(
+        app.wsgi_app, root=f"{app.root_path}/static", prefix="static/", max_age=31_536_000
+    )  # type: ignore[method-assign]
+
+
+def make_vault(settings: Settings) -> KeyVault:
+    """The vault for these settings; it follows a rotation of keys that are kept in a file."""
+    path = settings.master_keys_file
+    return KeyVault(
+        settings.master_keys, (lambda: parse_master_keys(path.read_text("utf-8"))) if path else None
+    )

@@ -39,7 +39,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-class database_now(FunctionElement[Any]):  # noqa: N801
+class database_now(FunctionElement[Any]):
     """The database's own clock, `seconds` from now: leases are measured by it, whatever a worker's clock says."""
 
     type = UtcDateTime()

@@ -14,7 +14,9 @@ from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session
+
+from portal.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +77,8 @@ class AllowedJob(Job):
     def func(self) -> Callable[..., Any] | None:
         if self.func_name not in set(JobName) or self.instance:
             raise ForbiddenJobError(f"not a job of this portal: {self.func_name!r}"[:200])
-        return super().func
+        function: Callable[..., Any] | None = super().func
+        return function
 
     @property
     def success_callback(self) -> None:
@@ -92,6 +95,26 @@ class AllowedJob(Job):
     def _no_callback(self, name: str | None) -> None:
         if name:
             raise ForbiddenJobError("callbacks are not allowed")
+
+
+class EvictingRedisError(Exception):
+    """This Redis may throw jobs away when it is full."""
+
+
+def refuse_eviction(connection: Redis) -> None:
+    """Raise EvictingRedisError unless this Redis keeps everything that it accepted."""
+    memory: Any = connection.info("memory")
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise EvictingRedisError(
+            f"this Redis evicts keys when it is full (maxmemory-policy {policy}); set it to noeviction"
+        )
+
+
+def own_connection(settings: Settings) -> Redis:
+    """A connection beside the app's, for processes that block on it or change its time-outs (workers, scheduler)."""
+    connection: Redis = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=15)
+    return connection
 
 
 def redis_connection() -> Redis:
@@ -125,7 +148,9 @@ def ring(job: JobName, ids: Sequence[str]) -> bool:
     return True
 
 
-def enqueue_after_commit(session: Session, job: JobName, ids: Iterable[str]) -> None:
+def enqueue_after_commit(
+    session: Session | scoped_session[Session], job: JobName, ids: Iterable[str]
+) -> None:
     """Ring once this transaction has committed; not at all if it is rolled back."""
     rings: dict[JobName, list[str]] = session.info.setdefault("rings", {})
     known = rings.setdefault(job, [])

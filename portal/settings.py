@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import quote
 
 #: Uploads of certificates and keys are small; whatever is larger is refused before it is read.
 MAX_UPLOAD_BYTES = 256 * 1024
+
+
+#: What fits into sockaddr_un.sun_path beside its closing NUL (unix(7)).
+LONGEST_SOCKET_PATH = 107
 
 
 class SettingsError(Exception):
@@ -35,6 +42,8 @@ class Settings:
     secret_key: str = field(repr=False)
     #: Version → 32 bytes. The highest version seals; every version opens.
     master_keys: Mapping[int, bytes] = field(repr=False)
+    #: The file they came from, read again when an envelope names a version that is not known yet (rotation).
+    master_keys_file: Path | None = None
     base_url: str = "http://127.0.0.1:8080"
     secure_cookies: bool = False
     trusted_proxies: int = 0
@@ -124,9 +133,33 @@ def master_key_file(data_dir: Path) -> Path:
     return data_dir / "master.keys"
 
 
-def _master_keys(env: Mapping[str, str], data_dir: Path) -> Mapping[int, bytes]:
-    text = _text(env, "PORTAL_MASTER_KEYS")
-    return parse_master_keys(text or kept_secret(master_key_file(data_dir), f"1:{secrets.token_hex(32)}"))
+def embedded_socket(data_dir: Path) -> Path:
+    """The socket of an installation's own Redis: in the data folder, or in a short private folder named after it."""
+    path = data_dir / "redis.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"perennial-{os.getuid()}-{digest}" / "redis.sock"
+
+
+def child_environment(overrides: Mapping[str, str], env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for a process that we start: ours, with `overrides`."""
+    return {**(os.environ if env is None else env), **overrides}
+
+
+def is_set(name: str, env: Mapping[str, str] | None = None) -> bool:
+    """Whether the variable (or its `_FILE` variant) has been given, so that nothing embedded replaces it."""
+    env = os.environ if env is None else env
+    return bool(env.get(name) or env.get(f"{name}_FILE"))
+
+
+def _master_keys(env: Mapping[str, str], data_dir: Path) -> tuple[Mapping[int, bytes], Path | None]:
+    if "PORTAL_MASTER_KEYS_FILE" not in env and env.get("PORTAL_MASTER_KEYS"):
+        return parse_master_keys(env["PORTAL_MASTER_KEYS"]), None
+    path = Path(env.get("PORTAL_MASTER_KEYS_FILE") or master_key_file(data_dir))
+    if "PORTAL_MASTER_KEYS_FILE" in env:
+        return parse_master_keys(_text(env, "PORTAL_MASTER_KEYS")), path
+    return parse_master_keys(kept_secret(path, f"1:{secrets.token_hex(32)}")), path
 
 
 def from_env(env: Mapping[str, str] | None = None) -> Settings:
@@ -134,13 +167,15 @@ def from_env(env: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if env is None else env
     data_dir = Path(_text(env, "PORTAL_DATA_DIR", "./var")).absolute()
     base_url = _text(env, "PORTAL_BASE_URL", "http://127.0.0.1:8080").rstrip("/")
+    master_keys, master_keys_file = _master_keys(env, data_dir)
     return Settings(
         data_dir=data_dir,
         database_url=_text(env, "PORTAL_DATABASE_URL", f"sqlite:///{data_dir / 'portal.db'}"),
-        redis_url=_text(env, "PORTAL_REDIS_URL", f"unix://{data_dir / 'redis.sock'}"),
+        redis_url=_text(env, "PORTAL_REDIS_URL", f"unix://{quote(str(embedded_socket(data_dir)))}"),
         secret_key=_text(env, "PORTAL_SECRET_KEY")
         or kept_secret(data_dir / "secret.key", secrets.token_urlsafe(48)),
-        master_keys=_master_keys(env, data_dir),
+        master_keys=master_keys,
+        master_keys_file=master_keys_file,
         base_url=base_url,
         secure_cookies=base_url.startswith("https://"),
         trusted_proxies=int(_number(env, "PORTAL_TRUSTED_PROXIES", 0)),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -43,10 +43,17 @@ class Place:
 
 
 class KeyVault:
-    """Seals with the newest master key, opens with the one that an envelope names."""
+    """Seals with the newest master key, opens with the one that an envelope names.
 
-    def __init__(self, master_keys: Mapping[int, bytes]) -> None:
+    `reread` gives the master keys as they are now: it is asked when an envelope names a version that is not known,
+    so that a running process follows a rotation.
+    """
+
+    def __init__(
+        self, master_keys: Mapping[int, bytes], reread: Callable[[], Mapping[int, bytes]] | None = None
+    ) -> None:
         self._master_keys = dict(master_keys)
+        self._reread = reread
         self.newest = max(self._master_keys)
 
     def seal(self, plaintext: bytes, place: Place) -> bytes:
@@ -79,6 +86,7 @@ class KeyVault:
 
     def _unwrap(self, envelope: bytes, place: Place) -> tuple[bytes, bytes]:
         version = master_key_version(envelope)
+        self._follow_rotation(version)
         if version not in self._master_keys:
             raise VaultError(f"master key {version} is not among the configured ones")
         head, rest = envelope[: _HEAD.size], envelope[_HEAD.size :]
@@ -88,6 +96,11 @@ class KeyVault:
         except InvalidTag:
             raise VaultError(f"master key {version} does not open {place.table}.{place.column}") from None
         return data_key, rest[_NONCE + _WRAPPED :]
+
+    def _follow_rotation(self, version: int) -> None:
+        if version not in self._master_keys and self._reread is not None:
+            self._master_keys = dict(self._reread())
+            self.newest = max(self._master_keys)
 
 
 def master_key_version(envelope: bytes) -> int:

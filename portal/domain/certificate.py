@@ -98,13 +98,17 @@ def order_chain(certificates: Sequence[x509.Certificate]) -> tuple[x509.Certific
 def _find_leaf(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
     if len(certificates) == 1:
         return certificates[0]
-    leaves = [one for one in certificates if not any(is_issued_by(other, one) for other in certificates if other is not one)]
+    leaves = [one for one in certificates if not _issued_any(one, certificates)]
     if not leaves:
         raise DomainError("no_leaf")
     if len(leaves) > 1:
         ends = [one for one in leaves if not is_ca(one)]
         raise DomainError("several_leaves" if len(ends) > 1 else "chain_has_strangers")
     return leaves[0]
+
+
+def _issued_any(issuer: x509.Certificate, certificates: Sequence[x509.Certificate]) -> bool:
+    return any(is_issued_by(one, issuer) for one in certificates if one is not issuer)
 
 
 def is_ca(certificate: x509.Certificate) -> bool:

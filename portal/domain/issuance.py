@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -42,8 +43,12 @@ def _valid_now(chain: Sequence[x509.Certificate], _ordered: Ordered, now: dateti
 
 
 def _chain_holds(chain: Sequence[x509.Certificate], _ordered: Ordered, _now: datetime) -> str | None:
-    links = zip(chain, chain[1:], strict=False)
-    return None if len(chain) > 1 and all(is_issued_by(one, issuer) for one, issuer in links) else "issued_chain_broken"
+    links = pairwise(chain)
+    return (
+        None
+        if len(chain) > 1 and all(is_issued_by(one, issuer) for one, issuer in links)
+        else "issued_chain_broken"
+    )
 
 
 def _no_precertificate(chain: Sequence[x509.Certificate], _ordered: Ordered, _now: datetime) -> str | None:

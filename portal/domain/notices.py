@@ -47,6 +47,6 @@ THRESHOLDS: Mapping[NoticeKind, tuple[int, ...]] = {
 
 
 def nearest_threshold(kind: NoticeKind, not_after_in: timedelta) -> int:
-    """The threshold that stands for `not_after_in` left: catching up tells only the nearest one, 0 if none is reached."""
+    """The threshold that stands for `not_after_in` left, 0 if none is reached: catching up tells the nearest only."""
     reached = [days for days in THRESHOLDS.get(kind, ()) if not_after_in <= timedelta(days=days)]
     return min(reached, default=0)

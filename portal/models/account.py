@@ -49,7 +49,9 @@ class Membership(Model):
     """A person's role in an organisation."""
 
     __tablename__ = "memberships"
-    __table_args__ = (UniqueConstraint("organisation_id", "user_id", name="uq_memberships_organisation_user"),)
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "user_id", name="uq_memberships_organisation_user"),
+    )
 
     id: Mapped[RowId]
     organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"), index=True)

@@ -19,7 +19,9 @@ class CloudAccount(Model):
     """A customer's credentials at a cloud. `provider` names adapters/cloud; `secrets` is an envelope of JSON."""
 
     __tablename__ = "cloud_accounts"
-    __table_args__ = (UniqueConstraint("organisation_id", "name", name="uq_cloud_accounts_organisation_name"),)
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "name", name="uq_cloud_accounts_organisation_name"),
+    )
 
     id: Mapped[RowId]
     organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"), index=True)
@@ -41,7 +43,9 @@ class DeploymentTarget(Model):
 
     __tablename__ = "deployment_targets"
     __table_args__ = (
-        UniqueConstraint("cloud_account_id", "product", "domain", name="uq_deployment_targets_account_product_domain"),
+        UniqueConstraint(
+            "cloud_account_id", "product", "domain", name="uq_deployment_targets_account_product_domain"
+        ),
     )
 
     id: Mapped[RowId]
@@ -66,7 +70,9 @@ class CloudUpload(Model):
 
     __tablename__ = "cloud_uploads"
     __table_args__ = (
-        UniqueConstraint("cloud_account_id", "site", "certificate_id", name="uq_cloud_uploads_account_site_certificate"),
+        UniqueConstraint(
+            "cloud_account_id", "site", "certificate_id", name="uq_cloud_uploads_account_site_certificate"
+        ),
     )
 
     id: Mapped[RowId]

@@ -21,7 +21,9 @@ class Notice(Operation, Model):
 
     __tablename__ = "notices"
     __table_args__ = (
-        UniqueConstraint("subject_id", "kind", "threshold", "recipient", name="uq_notices_subject_kind_recipient"),
+        UniqueConstraint(
+            "subject_id", "kind", "threshold", "recipient", name="uq_notices_subject_kind_recipient"
+        ),
         Index("ix_notices_organisation", "organisation_id", "created_at"),
         due_index("notices"),
     )

@@ -1,4 +1,4 @@
-"""Driving operations: the one way in which background work is claimed, done a step at a time, and recorded.
+"""Driving operations: the one way in which work is claimed, done a step at a time, and recorded.
 
 A kind of operation (renewal, deployment, order, notice) gives one step function per state. `drive` then does, for a row:
  1. claim it: UPDATE … WHERE it is due AND nobody's lease holds (database clock); the fence grows; commit;
@@ -109,7 +109,12 @@ def leave_transaction() -> None:
 def due_ids(kind: Kind[Any], now: datetime, limit: int = 1000) -> list[str]:
     """Ids of rows that are due, the longest due first; an index-only look."""
     model = kind.model
-    rows = select(model.id).where(model.next_attempt_at <= now).order_by(model.next_attempt_at, model.id).limit(limit)
+    rows = (
+        select(model.id)
+        .where(model.next_attempt_at <= now)
+        .order_by(model.next_attempt_at, model.id)
+        .limit(limit)
+    )
     return list(db.session.scalars(rows))
 
 
@@ -117,9 +122,16 @@ def ring_due(kind: Kind[Any], now: datetime, limit: int = 1000) -> int:
     """Ring for every due row that nobody rang for lately; returns how many. Losing the ring only costs its time."""
     model = kind.model
     unrung = or_(model.rung_until.is_(None), model.rung_until <= now)
-    due = select(model.id).where(model.next_attempt_at <= now, unrung).order_by(model.next_attempt_at, model.id)
+    due = (
+        select(model.id).where(model.next_attempt_at <= now, unrung).order_by(model.next_attempt_at, model.id)
+    )
     until = now + timedelta(seconds=settings().ring_again_seconds)
-    marked = update(model).where(model.id.in_(due.limit(limit)), unrung).values(rung_until=until).returning(model.id)
+    marked = (
+        update(model)
+        .where(model.id.in_(due.limit(limit)), unrung)
+        .values(rung_until=until)
+        .returning(model.id)
+    )
     ids = list(db.session.scalars(marked.execution_options(synchronize_session=False)))
     db.session.commit()
     ring(kind.job, ids)
@@ -133,7 +145,7 @@ def wake(model: type[Any], row_id: str, now: datetime) -> None:
 
 
 def drive_all(kind: Kind[Any], ids: Sequence[str], clock: Clock) -> None:
-    """Drive each row; one that breaks does not keep the others back. The first unexpected error is raised at the end."""
+    """Drive each row; one that breaks does not hold the others up. The first unexpected error is raised at the end."""
     first: Exception | None = None
     for row_id in ids:
         try:
@@ -168,9 +180,7 @@ def _claim(kind: Kind[Any], row_id: str, now: datetime) -> int | None:
     statement = (
         update(model)
         .where(model.id == row_id, model.next_attempt_at <= now, free)
-        .values(
-            lease_owner=WORKER, lease_until=database_now(settings().lease_seconds), fence=model.fence + 1
-        )
+        .values(lease_owner=WORKER, lease_until=database_now(settings().lease_seconds), fence=model.fence + 1)
         .returning(model.fence)
         .execution_options(synchronize_session=False)
     )
@@ -261,7 +271,9 @@ def _write_failure(
     was_stopped = row.stopped_at is not None
     _write(kind, row_id, fence, state, values)
     if needs_person and not was_stopped:
-        add_history(kind, row_id, state, "stop", values.get("state", state), error.code, now, dict(error.params))
+        add_history(
+            kind, row_id, state, "stop", values.get("state", state), error.code, now, dict(error.params)
+        )
         db.session.expire(row)
         kind.on_stop(db.session.get_one(kind.model, row_id), now)
 

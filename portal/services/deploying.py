@@ -1,0 +1,144 @@
+"""Deployments: finding where last year's certificate is served, and planning the way there for its successor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import or_, select, update
+
+from portal.domain.deployment import SETTLED, TRANSITIONS, DeploymentEvent, DeploymentState, covers
+from portal.domain.errors import DomainError
+from portal.domain.states import advance
+from portal.extensions import db
+from portal.models.certificate import Certificate
+from portal.models.deployment import Deployment, DeploymentTarget
+from portal.models.history import AuditEntry, HistoryEntry
+from portal.models.hosting import Renewal
+from portal.models.types import new_id
+from portal.queue import JobName, enqueue_after_commit
+from portal.services import cloud_accounts
+from portal.services.operations import leave_transaction
+
+
+def known_targets(certificate: Certificate) -> list[DeploymentTarget]:
+    """The targets that serve this certificate by our own records, or that may: nothing is known of them yet."""
+    query = (
+        select(DeploymentTarget)
+        .where(
+            DeploymentTarget.organisation_id == certificate.organisation_id,
+            DeploymentTarget.is_automatic,
+            or_(DeploymentTarget.certificate_id == certificate.id, DeploymentTarget.certificate_id.is_(None)),
+        )
+        .order_by(DeploymentTarget.domain, DeploymentTarget.id)
+    )
+    names = tuple(certificate.names)
+    return [one for one in db.session.scalars(query) if one.certificate_id or covers(names, one.domain)]
+
+
+def find_targets(predecessor: Certificate) -> tuple[str, ...]:
+    """Ids of the targets that the predecessor is deployed to: our own records first, else what the cloud says is bound.
+
+    Talks to the clouds of targets of which nothing is recorded. Raises AdapterError.
+    """
+    candidates = known_targets(predecessor)
+    accounts = {one.id: one.cloud_account for one in candidates}
+    leave_transaction()
+    found = []
+    for target in candidates:
+        if target.certificate_id == predecessor.id:
+            found.append(target.id)
+            continue
+        bound = cloud_accounts.connect(accounts[target.id], target.product).bound_sha256(target.domain)
+        if bound == predecessor.sha256:
+            found.append(target.id)
+    return tuple(found)
+
+
+def plan(target_ids: Sequence[str], certificate: Certificate, renewal_id: str | None, now: datetime) -> None:
+    """Add a deployment of `certificate` for each target, within the caller's transaction.
+
+    One that is planned already stays as it is; older ones on the same target are superseded.
+    """
+    planned = set(_targets_of(certificate))
+    for target_id in target_ids:
+        _supersede(target_id, certificate.id, now)
+        if target_id in planned:
+            continue
+        deployment = Deployment(
+            id=new_id(),
+            organisation_id=certificate.organisation_id,
+            target_id=target_id,
+            certificate_id=certificate.id,
+            renewal_id=renewal_id,
+            state=DeploymentState.PENDING,
+            next_attempt_at=now,
+            created_at=now,
+        )
+        db.session.add(deployment)
+        enqueue_after_commit(db.session(), JobName.ADVANCE_DEPLOYMENTS, [deployment.id])
+    db.session.flush()
+
+
+def _targets_of(certificate: Certificate) -> list[str]:
+    rows = select(Deployment.target_id).where(Deployment.certificate_id == certificate.id)
+    return list(db.session.scalars(rows))
+
+
+def _supersede(target_id: str, certificate_id: str, now: datetime) -> None:
+    older = select(Deployment).where(
+        Deployment.target_id == target_id,
+        Deployment.certificate_id != certificate_id,
+        Deployment.state != DeploymentState.SUPERSEDED,
+    )
+    for deployment in db.session.scalars(older):
+        to_state = advance(TRANSITIONS, deployment.state, DeploymentEvent.SUPERSEDE)
+        moved = update(Deployment).where(Deployment.id == deployment.id, Deployment.state == deployment.state)
+        # The fence moves too: a worker that is busy with the old certificate must not write over the new one's work.
+        values = {"state": to_state, "next_attempt_at": None, "fence": Deployment.fence + 1}
+        db.session.execute(moved.values(values))
+        db.session.add(_history(deployment, DeploymentEvent.SUPERSEDE.value, to_state, now))
+
+
+def is_all_live(renewal: Renewal) -> bool:
+    """Whether every deployment of this renewal is settled."""
+    open_ones = select(Deployment.id).where(
+        Deployment.renewal_id == renewal.id, Deployment.state.not_in(SETTLED)
+    )
+    return db.session.scalar(open_ones.limit(1)) is None
+
+
+def retry(deployment_id: str, actor: str, now: datetime, organisation_id: str | None = None) -> None:
+    """Try a deployment that waits or was stopped again at once. Raises DomainError("deployment_not_found")."""
+    query = select(Deployment).where(Deployment.id == deployment_id)
+    if organisation_id is not None:
+        query = query.where(Deployment.organisation_id == organisation_id)
+    deployment = db.session.scalar(query)
+    if deployment is None:
+        raise DomainError("deployment_not_found")
+    due = update(Deployment).where(Deployment.id == deployment.id, Deployment.next_attempt_at.is_not(None))
+    db.session.execute(due.values(next_attempt_at=now, rung_until=None))
+    db.session.add(
+        AuditEntry(
+            organisation_id=deployment.organisation_id,
+            actor=actor,
+            action="deployment_retried",
+            subject_type="deployments",
+            subject_id=deployment.id,
+            at=now,
+        )
+    )
+    enqueue_after_commit(db.session(), JobName.ADVANCE_DEPLOYMENTS, [deployment.id])
+    db.session.commit()
+
+
+def _history(deployment: Deployment, event: str, to_state: DeploymentState, now: datetime) -> HistoryEntry:
+    return HistoryEntry(
+        subject_type="deployments",
+        subject_id=deployment.id,
+        from_state=deployment.state.value,
+        event=event,
+        to_state=to_state.value,
+        actor="worker",
+        at=now,
+    )

@@ -1,0 +1,22 @@
+"""Throwing away what nobody will ask for again. Renewals, orders, notices and history are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete
+
+from portal.extensions import db
+from portal.models.account import LoginSession
+from portal.models.hosting import ChallengeResponse
+
+#: Proofs are taken away when they have served; these are left over from orders that were given up.
+CHALLENGES_KEPT = timedelta(days=7)
+SESSIONS_KEPT = timedelta(days=30)
+
+
+def clean(now: datetime) -> None:
+    """Delete old log-ins and left-over challenge responses."""
+    db.session.execute(delete(ChallengeResponse).where(ChallengeResponse.created_at < now - CHALLENGES_KEPT))
+    db.session.execute(delete(LoginSession).where(LoginSession.expires_at < now - SESSIONS_KEPT))
+    db.session.commit()

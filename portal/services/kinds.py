@@ -1,0 +1,13 @@
+"""Every kind of operation, in the order in which due ones are rung for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from portal.services import buying, deployment_steps, noticing, renewal_steps
+from portal.services.operations import Kind
+
+KINDS: Mapping[str, Kind[Any]] = {
+    kind.name: kind for kind in (buying.KIND, renewal_steps.KIND, deployment_steps.KIND, noticing.KIND)
+}

@@ -1,0 +1,124 @@
+"""Renewals: scheduling the next one, starting one early, trying a stopped one again, taking one back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+
+from portal.domain import renewal as rules
+from portal.domain.errors import DomainError
+from portal.domain.renewal import RenewalEvent, RenewalState
+from portal.domain.states import advance
+from portal.domain.term import is_renewal_owed
+from portal.extensions import db
+from portal.models.certificate import Certificate
+from portal.models.history import AuditEntry, HistoryEntry
+from portal.models.hosting import Hosting, Renewal
+from portal.models.types import new_id
+from portal.queue import JobName, enqueue_after_commit
+from portal.services.operations import settings
+
+
+def jitter_of(certificate_id: str) -> float:
+    """A certificate's own fraction in [0, 1): fixed, spread evenly, without asking the clock or a dice."""
+    return int(certificate_id[:8], 16) / 2**32
+
+
+def schedule_next(hosting: Hosting, predecessor: Certificate, now: datetime) -> Renewal:
+    """Add the renewal that `hosting` owes after `predecessor` (未激活), within the caller's transaction.
+
+    It falls due by the lifetime rule; inside the lead time that is at once. (hosting, sequence) is unique, so a second
+    caller fails instead of ordering twice.
+    """
+    counted = select(func.coalesce(func.max(Renewal.sequence), 0)).where(Renewal.hosting_id == hosting.id)
+    due_at = rules.due_at(predecessor.not_before, predecessor.not_after, jitter_of(predecessor.id))
+    renewal = Renewal(
+        id=new_id(),
+        organisation_id=hosting.organisation_id,
+        hosting_id=hosting.id,
+        sequence=(db.session.scalar(counted) or 0) + 1,
+        predecessor_id=predecessor.id,
+        state=RenewalState.WAITING,
+        names=list(predecessor.names),
+        key_type=predecessor.key_type,
+        next_attempt_at=max(due_at, now),
+        created_at=now,
+    )
+    db.session.add(renewal)
+    if renewal.next_attempt_at == now:
+        # The row is about to be rung for: a tick before the job runs need not ring again.
+        renewal.rung_until = now + timedelta(seconds=settings().ring_again_seconds)
+        enqueue_after_commit(db.session(), JobName.ADVANCE_RENEWALS, [renewal.id])
+    return renewal
+
+
+def owes_renewal(hosting: Hosting, certificate: Certificate) -> bool:
+    """Whether the paid term owes a certificate after this one."""
+    return is_renewal_owed(certificate.not_after, hosting.coverage_ends_at)
+
+
+def start_now(
+    renewal_id: str, actor: str, reason: str, now: datetime, organisation_id: str | None = None
+) -> None:
+    """Make a renewal that waits, or one that was stopped, due at once.
+
+    Raises DomainError: renewal_not_found, renewal_finished. The act is audited with its reason.
+    """
+    renewal = get_renewal(renewal_id, organisation_id)
+    if renewal.state in rules.FINAL:
+        raise DomainError("renewal_finished")
+    free = update(Renewal).where(Renewal.id == renewal.id, Renewal.next_attempt_at.is_not(None))
+    db.session.execute(free.values(next_attempt_at=now, rung_until=None))
+    db.session.add(_audit(renewal, actor, "renewal_started_now", reason, now))
+    enqueue_after_commit(db.session(), JobName.ADVANCE_RENEWALS, [renewal.id])
+    db.session.commit()
+
+
+def cancel(renewal_id: str, actor: str, now: datetime, organisation_id: str | None = None) -> None:
+    """Take back a renewal that has not begun. Raises DomainError: renewal_not_found, transition_refused."""
+    renewal = get_renewal(renewal_id, organisation_id)
+    to_state = advance(rules.TRANSITIONS, renewal.state, RenewalEvent.CANCEL)
+    taken = update(Renewal).where(Renewal.id == renewal.id, Renewal.state == renewal.state)
+    result = db.session.execute(taken.values(state=to_state, next_attempt_at=None, finished_at=now))
+    if result.rowcount != 1:  # type: ignore[attr-defined]
+        db.session.rollback()
+        raise DomainError("transition_refused", state=renewal.state.value, event="cancel")
+    db.session.add(_history(renewal, to_state, actor, now))
+    db.session.add(_audit(renewal, actor, "renewal_cancelled", "", now))
+    db.session.commit()
+
+
+def get_renewal(renewal_id: str, organisation_id: str | None = None) -> Renewal:
+    """A renewal, of this organisation where one is named. Raises DomainError("renewal_not_found")."""
+    query = select(Renewal).where(Renewal.id == renewal_id)
+    if organisation_id is not None:
+        query = query.where(Renewal.organisation_id == organisation_id)
+    renewal = db.session.scalar(query)
+    if renewal is None:
+        raise DomainError("renewal_not_found")
+    return renewal
+
+
+def _history(renewal: Renewal, to_state: RenewalState, actor: str, now: datetime) -> HistoryEntry:
+    return HistoryEntry(
+        subject_type="renewals",
+        subject_id=renewal.id,
+        from_state=renewal.state.value,
+        event="cancel",
+        to_state=to_state.value,
+        actor=actor,
+        at=now,
+    )
+
+
+def _audit(renewal: Renewal, actor: str, action: str, reason: str, now: datetime) -> AuditEntry:
+    return AuditEntry(
+        organisation_id=renewal.organisation_id,
+        actor=actor,
+        action=action,
+        subject_type="renewals",
+        subject_id=renewal.id,
+        params={"reason": reason},
+        at=now,
+    )

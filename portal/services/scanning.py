@@ -1,0 +1,104 @@
+"""The expiry scan: what is due is rung for. Waiting renewals fall due by their `next_attempt_at`, like all else."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from portal.clock import utc_now
+from portal.domain.renewal import RenewalState
+from portal.extensions import db
+from portal.models.certificate import Certificate
+from portal.models.history import Heartbeat
+from portal.models.hosting import Renewal
+from portal.services.kinds import KINDS
+from portal.services.operations import Clock, drive_all, due_ids, ring_due
+
+#: Rows rung for in one tick and kind; the next tick, two seconds later, takes the next ones.
+TICK_LIMIT = 1000
+
+#: The name of the heartbeat that a finished scan leaves.
+SCAN = "scan"
+
+
+@dataclass(frozen=True)
+class Due:
+    """One renewal that a scan would start or go on with."""
+
+    renewal_id: str
+    name: str
+    state: RenewalState
+    not_after: datetime
+    due_since: datetime
+
+
+def scan(now: datetime) -> dict[str, int]:
+    """Ring for everything that is due and leave a heartbeat; returns how many rings by kind."""
+    rung = {name: ring_due(kind, now, TICK_LIMIT) for name, kind in KINDS.items()}
+    beat(SCAN, now)
+    return rung
+
+
+def sweep(now: datetime) -> int:
+    """Scan until nothing unrung is due; returns how many rows were rung for."""
+    total = 0
+    while counted := sum(scan(now).values()):
+        total += counted
+    return total
+
+
+def list_due(now: datetime, limit: int = 1000) -> list[Due]:
+    """The renewals that are due, the longest due first; changes nothing."""
+    query = (
+        select(Renewal.id, Certificate.name, Renewal.state, Certificate.not_after, Renewal.next_attempt_at)
+        .join(Certificate, Certificate.id == Renewal.predecessor_id)
+        .where(Renewal.next_attempt_at <= now)
+        .order_by(Renewal.next_attempt_at, Renewal.id)
+        .limit(limit)
+    )
+    return [Due(*row) for row in db.session.execute(query)]
+
+
+def beat(name: str, now: datetime) -> None:
+    """Say that `name` lives."""
+    seen = db.session.execute(update(Heartbeat).where(Heartbeat.name == name).values(at=now))
+    if seen.rowcount == 0:  # type: ignore[attr-defined]
+        db.session.merge(Heartbeat(name=name, at=now))
+    db.session.commit()
+
+
+def work_until_idle(clock: Clock = utc_now, patience: timedelta = timedelta(seconds=10)) -> int:
+    """Do here, in this process, all that is due, and what falls due within `patience`.
+
+    Returns how many rows were driven. Needs neither Redis nor workers. An unexpected error in one row is raised after the others are done.
+    """
+    driven = 0
+    while True:
+        now = clock()
+        due = {name: due_ids(kind, now) for name, kind in KINDS.items()}
+        if not any(due.values()):
+            soonest = _soonest()
+            if soonest is None or soonest > now + patience:
+                return driven
+            time.sleep(max((soonest - now).total_seconds(), 0.01))
+            continue
+        for name, ids in due.items():
+            drive_all(KINDS[name], ids, clock)
+            driven += len(ids)
+
+
+def _soonest() -> datetime | None:
+    """When the next operation of any kind falls due."""
+    nexts = [
+        db.session.scalar(
+            select(kind.model.next_attempt_at)
+            .where(kind.model.next_attempt_at.is_not(None))
+            .order_by(kind.model.next_attempt_at)
+            .limit(1)
+        )
+        for kind in KINDS.values()
+    ]
+    return min((one for one in nexts if one is not None), default=None)
