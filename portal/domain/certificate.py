@@ -146,7 +146,7 @@ def key_type_of(public_key: PublicKeyTypes) -> str:
 def read_facts(certificate: x509.Certificate) -> CertificateFacts:
     """Everything the rules ask of a leaf.
 
-    Raises DomainError: no_names, is_ca_certificate, unsupported_key_type, broken_pem (an extension that does not parse).
+    Raises DomainError: no_names, is_ca_certificate, unsupported_key_type, broken_pem (something does not parse).
     """
     try:
         return _read_facts(certificate)

@@ -66,9 +66,8 @@ def make_csr(names: Sequence[str], key: PrivateKey) -> str:
     return builder.sign(key, _signature_hash(key)).public_bytes(Encoding.PEM).decode()
 
 
-def _signature_hash(key: PrivateKey) -> hashes.HashAlgorithm:
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return {"secp384r1": hashes.SHA384(), "secp521r1": hashes.SHA512()}.get(
-            key.curve.name, hashes.SHA256()
-        )
-    return hashes.SHA256()
+def _signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
+    curve = key.curve.name if isinstance(key, ec.EllipticCurvePrivateKey) else ""
+    if curve == "secp384r1":
+        return hashes.SHA384()
+    return hashes.SHA512() if curve == "secp521r1" else hashes.SHA256()
