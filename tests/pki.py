@@ -24,9 +24,13 @@ _CURVES = {"ec-p256": ec.SECP256R1(), "ec-p384": ec.SECP384R1(), "ec-p521": ec.S
 DV_POLICY = "2.23.140.1.2.1"
 
 
-@functools.cache
 def key(key_type: str = "ec-p256", number: int = 0) -> PrivateKey:
     """The `number`-th key of that type (a slug of domain.certificate.KEY_TYPES); the same one every time."""
+    return _key(key_type, number)
+
+
+@functools.cache
+def _key(key_type: str, _number: int) -> PrivateKey:
     if curve := _CURVES.get(key_type):
         return ec.generate_private_key(curve)
     return rsa.generate_private_key(65537, int(key_type.removeprefix("rsa-")))
