@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from portal.clock import utc_now
 from portal.domain.renewal import RenewalState
 from portal.extensions import db
 from portal.models.certificate import Certificate
-from portal.models.history import Heartbeat
 from portal.models.hosting import Renewal
+from portal.services import heartbeats
 from portal.services.kinds import KINDS
 from portal.services.operations import Clock, drive_all, due_ids, ring_due
 
@@ -38,7 +38,7 @@ class Due:
 def scan(now: datetime) -> dict[str, int]:
     """Ring for everything that is due and leave a heartbeat; returns how many rings by kind."""
     rung = {name: ring_due(kind, now, TICK_LIMIT) for name, kind in KINDS.items()}
-    beat(SCAN, now)
+    heartbeats.beat(SCAN, now)
     return rung
 
 
@@ -60,14 +60,6 @@ def list_due(now: datetime, limit: int = 1000) -> list[Due]:
         .limit(limit)
     )
     return [Due(*row) for row in db.session.execute(query)]
-
-
-def beat(name: str, now: datetime) -> None:
-    """Say that `name` lives."""
-    seen = db.session.execute(update(Heartbeat).where(Heartbeat.name == name).values(at=now))
-    if seen.rowcount == 0:  # type: ignore[attr-defined]
-        db.session.merge(Heartbeat(name=name, at=now))
-    db.session.commit()
 
 
 def work_until_idle(clock: Clock = utc_now, patience: timedelta = timedelta(seconds=10)) -> int:

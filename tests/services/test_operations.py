@@ -1,0 +1,288 @@
+"""The runner: claims, fences, retries. Driven here with steps of the test's own over real renewal rows."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text, update
+
+from portal.adapters.errors import AdapterError
+from portal.domain.errors import DomainError
+from portal.domain.renewal import (
+    RETRY_INTERVALS,
+    TRANSITIONS,
+    RenewalEvent,
+    RenewalState,
+)
+from portal.extensions import db
+from portal.models.history import HistoryEntry
+from portal.models.hosting import Renewal
+from portal.queue import JobName, QueueName, queue
+from portal.services import operations
+from portal.services.operations import STOPPED_INTERVAL, Advance, Kind, Wait
+from tests.factories import Cast, Factory
+
+
+@dataclass
+class Script:
+    """Steps that do what the test says, and remember that they ran."""
+
+    start: Any
+    ran: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+
+    def kind(self) -> Kind[Renewal]:
+        return Kind(
+            "renewal",
+            Renewal,
+            TRANSITIONS,
+            {RenewalState.WAITING: self.step},
+            JobName.ADVANCE_RENEWALS,
+            self.stop,
+        )
+
+    def step(self, row: Renewal, now: datetime) -> Advance | Wait:
+        self.ran.append(row.id)
+        return self.start(row, now)
+
+    def stop(self, row: Renewal, now: datetime) -> None:
+        self.stopped.append(row.error_code or "")
+
+
+def settle(row: Renewal, now: datetime) -> Advance:
+    return Advance(RenewalEvent.START, due_at=None)
+
+
+def temporary(row: Renewal, now: datetime) -> Advance:
+    raise AdapterError("ca_unavailable", permanent=False, name="Example CA")
+
+
+def permanent(row: Renewal, now: datetime) -> Advance:
+    raise AdapterError("ca_refused", permanent=True)
+
+
+@pytest.fixture
+def renewal(factory: Factory, cast: Cast, now: datetime) -> Renewal:
+    certificate = factory.certificate(cast.organisation)
+    return factory.renewal(factory.hosting(certificate), due=now)
+
+
+def reread(renewal: Renewal) -> Renewal:
+    db.session.expire_all()
+    return db.session.get_one(Renewal, renewal.id)
+
+
+def events(renewal: Renewal) -> list[tuple[str, str, str, str | None]]:
+    query = select(HistoryEntry).where(HistoryEntry.subject_id == renewal.id).order_by(HistoryEntry.at)
+    return [(one.from_state, one.event, one.to_state, one.reason) for one in db.session.scalars(query)]
+
+
+def test_a_step_is_recorded_with_its_history(renewal: Renewal, now: datetime) -> None:
+    script = Script(settle)
+    operations.drive(script.kind(), renewal.id, lambda: now)
+    row = reread(renewal)
+    assert (row.state, row.next_attempt_at, row.lease_until) == (RenewalState.STARTED, None, None)
+    assert events(renewal) == [("waiting", "start", "started", None)]
+
+
+def test_nothing_runs_before_it_is_due(renewal: Renewal, now: datetime) -> None:
+    script = Script(settle)
+    operations.drive(script.kind(), renewal.id, lambda: now - timedelta(seconds=1))
+    assert script.ran == []
+
+
+def test_a_leased_row_is_left_alone_until_the_lease_runs_out(renewal: Renewal, now: datetime) -> None:
+    script = Script(settle)
+    lease = operations.database_now(60)
+    db.session.execute(update(Renewal).values(lease_until=lease))
+    db.session.commit()
+    operations.drive(script.kind(), renewal.id, lambda: now)
+    assert script.ran == []
+    db.session.execute(update(Renewal).values(lease_until=operations.database_now(-1)))
+    db.session.commit()
+    operations.drive(script.kind(), renewal.id, lambda: now)
+    assert script.ran == [renewal.id]
+
+
+def test_a_worker_clock_that_is_wrong_steals_no_lease(renewal: Renewal, now: datetime) -> None:
+    script = Script(settle)
+    db.session.execute(update(Renewal).values(lease_until=operations.database_now(60)))
+    db.session.commit()
+    operations.drive(script.kind(), renewal.id, lambda: now + timedelta(days=40))
+    assert script.ran == []
+
+
+def test_a_writer_whose_claim_was_taken_over_changes_nothing(renewal: Renewal, now: datetime) -> None:
+    def overtaken(row: Renewal, at: datetime) -> Advance:
+        operations.leave_transaction()
+        db.session.execute(
+            update(Renewal).values(fence=Renewal.fence + 1).execution_options(synchronize_session=False)
+        )
+        db.session.commit()
+        return settle(row, at)
+
+    with pytest.raises(operations.LostClaim):
+        operations.drive(Script(overtaken).kind(), renewal.id, lambda: now)
+    row = reread(renewal)
+    assert row.state is RenewalState.WAITING
+    assert events(renewal) == []
+
+
+def test_many_drivers_at_once_run_a_step_once(app: Flask, renewal: Renewal, now: datetime) -> None:
+    script, gate = Script(settle), threading.Barrier(6)
+    kind = script.kind()
+
+    def drive() -> None:
+        with app.app_context():
+            gate.wait(10)
+            operations.drive(kind, renewal.id, lambda: now)
+            db.session.remove()
+
+    threads = [threading.Thread(target=drive) for _ in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert script.ran == [renewal.id]
+
+
+@pytest.mark.parametrize("tries", [1, 2, 3, 6, 12, 13, 40])
+def test_a_temporary_failure_waits_as_the_table_says(renewal: Renewal, now: datetime, tries: int) -> None:
+    db.session.execute(update(Renewal).values(attempts=tries - 1))
+    db.session.commit()
+    operations.drive(Script(temporary).kind(), renewal.id, lambda: now)
+    row = reread(renewal)
+    assert row.attempts == tries
+    assert row.next_attempt_at == now + RETRY_INTERVALS[min(tries, 12) - 1]
+    assert (row.error_code, row.error_params) == ("ca_unavailable", {"name": "Example CA"})
+    assert row.lease_until is None
+
+
+def test_what_the_other_side_asks_for_is_honoured(renewal: Renewal, now: datetime) -> None:
+    later = now + timedelta(hours=7)
+
+    def limited(row: Renewal, at: datetime) -> Advance:
+        raise AdapterError("ca_rate_limited", permanent=False, not_before=later)
+
+    operations.drive(Script(limited).kind(), renewal.id, lambda: now)
+    assert reread(renewal).next_attempt_at == later
+
+
+@pytest.mark.parametrize(
+    "refuse", [permanent, lambda row, now: (_ for _ in ()).throw(DomainError("spec_mismatch"))]
+)
+def test_a_permanent_failure_calls_a_person_once_and_is_still_tried_daily(
+    renewal: Renewal, now: datetime, refuse: Any
+) -> None:
+    script = Script(refuse)
+    operations.drive(script.kind(), renewal.id, lambda: now)
+    tomorrow = now + STOPPED_INTERVAL
+    operations.drive(script.kind(), renewal.id, lambda: tomorrow)
+    row = reread(renewal)
+    assert len(script.ran) == 2
+    assert len(script.stopped) == 1
+    assert (row.stopped_at, row.next_attempt_at) == (now, tomorrow + STOPPED_INTERVAL)
+    assert [event[1] for event in events(renewal)] == ["stop"]
+
+
+def test_failing_long_enough_calls_a_person_though_each_failure_looked_temporary(
+    renewal: Renewal, now: datetime
+) -> None:
+    script, at = Script(temporary), now
+    for _ in range(operations.TELL_AFTER_ATTEMPTS):
+        operations.drive(script.kind(), renewal.id, lambda at=at: at)
+        at = reread(renewal).next_attempt_at or at
+    assert script.stopped == ["ca_unavailable"]
+
+
+def test_success_clears_what_went_wrong(renewal: Renewal, now: datetime) -> None:
+    operations.drive(Script(permanent).kind(), renewal.id, lambda: now)
+    operations.drive(Script(settle).kind(), renewal.id, lambda: now + STOPPED_INTERVAL)
+    row = reread(renewal)
+    assert (row.attempts, row.error_code, row.stopped_at) == (0, None, None)
+
+
+def test_waiting_is_no_failure(renewal: Renewal, now: datetime) -> None:
+    later = now + timedelta(minutes=5)
+    operations.drive(Script(lambda row, at: Wait(later)).kind(), renewal.id, lambda: now)
+    row = reread(renewal)
+    assert (row.next_attempt_at, row.polls, row.attempts, row.error_code) == (later, 1, 0, None)
+
+
+def test_a_brief_wait_is_looked_at_again_in_the_same_drive(renewal: Renewal, now: datetime) -> None:
+    script = Script(lambda row, at: settle(row, at) if row.polls else Wait(at + timedelta(seconds=1)))
+    operations.drive(script.kind(), renewal.id, lambda: now)
+    assert reread(renewal).state is RenewalState.STARTED
+
+
+def test_no_drive_waits_longer_than_its_patience(renewal: Renewal, now: datetime) -> None:
+    script = Script(lambda row, at: Wait(at + timedelta(seconds=1)))
+    operations.drive(script.kind(), renewal.id, lambda: now)
+    assert len(script.ran) <= 1 + operations.BRIEF_WAIT / operations.BRIEF_PAUSE + 1
+
+
+def test_what_goes_with_a_step_is_rolled_back_with_it(renewal: Renewal, now: datetime) -> None:
+    def with_trouble(row: Renewal, at: datetime) -> Advance:
+        def trouble() -> None:
+            raise RuntimeError("no")
+
+        return replace(settle(row, at), then=trouble)
+
+    with pytest.raises(RuntimeError):
+        operations.drive(Script(with_trouble).kind(), renewal.id, lambda: now)
+    db.session.rollback()
+    assert reread(renewal).state is RenewalState.WAITING
+    assert events(renewal) == []
+
+
+def test_one_broken_row_does_not_hold_the_others_up(factory: Factory, cast: Cast, now: datetime) -> None:
+    hosting = factory.hosting(factory.certificate(cast.organisation))
+    rows = [factory.renewal(hosting, due=now, sequence=number) for number in (1, 2, 3)]
+
+    def break_first(row: Renewal, at: datetime) -> Advance:
+        if row.sequence == 1:
+            raise RuntimeError("a bug")
+        return settle(row, at)
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        operations.drive_all(Script(break_first).kind(), [row.id for row in rows], lambda: now)
+    assert [reread(row).state.value for row in rows] == ["waiting", "started", "started"]
+    assert reread(rows[0]).error_code == "unexpected"
+
+
+def test_due_work_is_rung_for_once_until_the_ring_is_stale(renewal: Renewal, now: datetime) -> None:
+    kind = Script(settle).kind()
+    assert operations.ring_due(kind, now) == 1
+    assert operations.ring_due(kind, now) == 0
+    assert operations.ring_due(kind, now + timedelta(seconds=31)) == 1
+    assert queue(QueueName.RENEWAL).count == 2
+
+
+def test_a_silent_doorbell_loses_nothing(renewal: Renewal, now: datetime) -> None:
+    from flask import current_app
+    from redis import Redis
+
+    real = current_app.extensions["redis"]
+    current_app.extensions["redis"] = Redis(unix_socket_path="/nonexistent/redis.sock")
+    try:
+        assert operations.ring_due(Script(settle).kind(), now) == 1
+    finally:
+        current_app.extensions["redis"] = real
+    assert operations.ring_due(Script(settle).kind(), now + timedelta(seconds=31)) == 1
+
+
+def test_due_work_is_found_through_the_index(renewal: Renewal, now: datetime) -> None:
+    query = (
+        "SELECT id FROM renewals WHERE next_attempt_at <= '2026-01-01' ORDER BY next_attempt_at, id LIMIT 9"
+    )
+    if db.engine.dialect.name == "sqlite":
+        plan = str(db.session.execute(text("EXPLAIN QUERY PLAN " + query)).all())
+    else:
+        db.session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = str(db.session.execute(text("EXPLAIN " + query)).all())
+    assert "ix_renewals_due" in plan
