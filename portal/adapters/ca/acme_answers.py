@@ -1,0 +1,92 @@
+"""Reading what an ACME server answers, leniently: unknown challenge types and fields are passed over.
+
+Source: RFC 8555, 7.1.3 (orders) and 7.1.4 (authorizations).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from acme import challenges
+from josepy.json_util import decode_b64jose
+from josepy.jwk import JWK
+
+from portal.adapters.ca.acme_errors import describe, retry_at, unavailable
+from portal.adapters.ca.acme_http import Reply
+from portal.adapters.ca.base import Authorization, CaOrder, CaOrderState, Challenge, ChallengeKind
+
+#: Tokens become file names and DNS values: base64url alone (8.1), and at least 128 bits of it.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{22,256}")
+_MOST_AUTHORIZATIONS = 200
+
+
+@dataclass(frozen=True)
+class OrderBody:
+    """An order as one answer shows it: its authorizations are addresses yet."""
+
+    state: CaOrderState
+    authorizations: tuple[str, ...]
+    finalize: str | None
+    certificate: str | None
+    error: str | None
+    retry_at: datetime | None
+
+    def as_order(self, url: str, authorizations: tuple[Authorization, ...] = ()) -> CaOrder:
+        return CaOrder(url, self.state, authorizations, self.retry_at, self.error)
+
+
+def read_order(reply: Reply) -> OrderBody:
+    """Raises AdapterError(ca_unavailable) for what is no order."""
+    document = reply.json()
+    status, urls = document.get("status"), document.get("authorizations", [])
+    if status not in list(CaOrderState) or not isinstance(urls, list) or len(urls) > _MOST_AUTHORIZATIONS:
+        raise unavailable("the answer is no order")
+    return OrderBody(
+        state=CaOrderState(status),
+        authorizations=tuple(str(url) for url in urls),
+        finalize=_text(document, "finalize"),
+        certificate=_text(document, "certificate"),
+        error=describe(document.get("error")),
+        retry_at=retry_at(reply.headers),
+    )
+
+
+def read_authorization(reply: Reply, url: str, key: JWK) -> Authorization:
+    """`key` is the account key, which the proofs are made with. Raises AdapterError(ca_unavailable)."""
+    document = reply.json()
+    identifier, offered = document.get("identifier"), document.get("challenges")
+    name = identifier.get("value") if isinstance(identifier, dict) else None
+    if not isinstance(name, str) or not isinstance(offered, list) or not _text(document, "status"):
+        raise unavailable("the answer is no authorization")
+    entries = [entry for entry in offered if isinstance(entry, dict)]
+    errors = [text for entry in entries if (text := describe(entry.get("error")))]
+    return Authorization(
+        name=name.removeprefix("*.").lower(),
+        url=url,
+        state=str(document["status"]),
+        is_wildcard=document.get("wildcard") is True or name.startswith("*."),
+        challenges=tuple(made for entry in entries if (made := _read_challenge(entry, key)) is not None),
+        error=errors[0] if errors else None,
+    )
+
+
+def _read_challenge(entry: dict[str, Any], key: JWK) -> Challenge | None:
+    kind, url, token = (_text(entry, field) for field in ("type", "url", "token"))
+    if kind not in list(ChallengeKind) or url is None or token is None or not _TOKEN.fullmatch(token):
+        return None
+    proof = challenges.DNS01(token=decode_b64jose(token))
+    return Challenge(
+        kind=ChallengeKind(kind),
+        url=url,
+        token=token,
+        key_authorization=proof.key_authorization(key),
+        dns_value=proof.validation(key),
+    )
+
+
+def _text(document: dict[str, Any], field: str) -> str | None:
+    value = document.get(field)
+    return value if isinstance(value, str) and value else None
