@@ -1,60 +1,41 @@
-"""What people did, written within the transaction in which they did it."""
+"""Who did what: one row an act, in the transaction of the act itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from portal.extensions import db
-from portal.models.history import AuditEntry, HistoryEntry
+from sqlalchemy.orm import Session, scoped_session
 
-
-@dataclass(frozen=True)
-class Actor:
-    """Who acts: a user (or the name of a process), for which organisation, from where."""
-
-    id: str
-    organisation_id: str
-    ip_address: str | None = None
+from portal.models.history import AuditEntry
 
 
 def audit(
-    actor: Actor, action: str, subject_type: str, subject_id: str, now: datetime, **params: Any
-) -> None:
-    """Add an audit row, within the caller's transaction. `params` hold nothing secret."""
-    entry = AuditEntry(
-        organisation_id=actor.organisation_id,
-        actor=actor.id,
-        action=action,
-        subject_type=subject_type,
-        subject_id=subject_id,
-        params=params or None,
-        ip_address=actor.ip_address,
-        at=now,
-    )
-    db.session.add(entry)
-
-
-def note_change(
-    subject_type: str,
-    subject_id: str,
-    change: tuple[str, StrEnum, StrEnum],
+    session: Session | scoped_session[Session],
+    action: str,
+    subject: tuple[str, str],
     actor: str,
     now: datetime,
-    **params: Any,
+    *,
+    organisation_id: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    ip: str | None = None,
 ) -> None:
-    """Add a history row for a change (from state, event, to state), within the caller's transaction."""
-    from_state, event, to_state = change
-    entry = HistoryEntry(
-        subject_type=subject_type,
-        subject_id=subject_id,
-        from_state=str(from_state),
-        event=event.value,
-        to_state=to_state.value,
-        actor=actor,
-        params=params or None,
-        at=now,
+    """Note an act. `action` is "noun.verb"; `subject` is (table, id); `actor` a user id, or "cli".
+
+    `params` hold nothing secret. The caller commits.
+    """
+    subject_type, subject_id = subject
+    session.add(
+        AuditEntry(
+            organisation_id=organisation_id,
+            actor=actor,
+            action=action,
+            subject_type=subject_type,
+            subject_id=subject_id,
+            params=dict(params) if params else None,
+            ip_address=ip,
+            at=now,
+        )
     )
-    db.session.add(entry)

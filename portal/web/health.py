@@ -1,0 +1,57 @@
+"""`/healthz`: the process answers. `/readyz`: the database is there, at the newest migration."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from alembic.script import ScriptDirectory
+from flask import Blueprint, Flask, Response, current_app, jsonify
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal.extensions import db
+
+blueprint = Blueprint("health", __name__)
+
+
+@cache
+def _newest_migration(folder: str) -> str | None:
+    return ScriptDirectory(folder).get_current_head()
+
+
+def _database() -> str:
+    """ok, behind (migrations are missing) or away."""
+    try:
+        present = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except SQLAlchemyError:
+        db.session.rollback()
+        return "away"
+    return "ok" if present == _newest_migration(f"{current_app.root_path}/migrations") else "behind"
+
+
+def _redis() -> str:
+    try:
+        current_app.extensions["redis"].ping()
+    except RedisError:
+        return "away"
+    return "ok"
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """503 while the database is not ready. Without Redis pages still read: that is degraded, not down."""
+    parts: dict[str, Any] = {"database": _database(), "redis": _redis()}
+    is_ready = parts["database"] == "ok"
+    status = "unavailable" if not is_ready else ("ok" if parts["redis"] == "ok" else "degraded")
+    return jsonify(status=status, **parts), 200 if is_ready else 503
+
+
+def register(app: Flask) -> None:
+    app.register_blueprint(blueprint)

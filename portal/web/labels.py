@@ -1,0 +1,141 @@
+"""How every state and word of the domain is shown: its name in the reader's language, its tone, its icon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from flask_babel import lazy_gettext as _l
+
+from portal.domain.deployment import CloudProduct, DeploymentState
+from portal.domain.hosting import CertificateState, HostingState
+from portal.domain.notices import NoticeState
+from portal.domain.order import OrderKind, OrderState, PaymentState
+from portal.domain.renewal import RenewalState
+from portal.domain.spec import DomainType, Grade, ValidationType
+from portal.models.account import Role
+
+
+class Face(NamedTuple):
+    """What people see of a state; `tone` is a CSS class suffix (ok, warn, bad, info, quiet, accent)."""
+
+    label: Any
+    tone: str = "quiet"
+    icon: str = "circle-dot"
+
+
+_CERTIFICATES: Mapping[StrEnum, Face] = {
+    CertificateState.UPLOADED: Face(_l("Uploaded"), "quiet", "upload"),
+    CertificateState.ISSUED: Face(_l("Issued"), "ok", "circle-check"),
+    CertificateState.HOSTED: Face(_l("Hosted"), "accent", "refresh-dot"),
+    CertificateState.NOT_ACTIVATED: Face(_l("Not activated"), "quiet", "clock-pause"),
+    CertificateState.EXPIRING: Face(_l("Expiring"), "warn", "hourglass"),
+    CertificateState.EXPIRED: Face(_l("Expired"), "bad", "circle-x"),
+    CertificateState.REVOKED: Face(_l("Revoked"), "bad", "circle-x"),
+    CertificateState.HOSTING_FAILED: Face(_l("Hosting failed"), "bad", "alert-circle"),
+    CertificateState.ACTION_REQUIRED: Face(_l("Action required"), "warn", "alert-triangle"),
+}
+
+_HOSTINGS: Mapping[StrEnum, Face] = {
+    HostingState.HOSTED: Face(_l("Hosted"), "accent", "refresh-dot"),
+    HostingState.FAILED: Face(_l("Hosting failed"), "bad", "alert-circle"),
+    HostingState.COMPLETED: Face(_l("Term completed"), "quiet", "checks"),
+    HostingState.CANCELLED: Face(_l("Cancelled"), "quiet", "minus"),
+}
+
+_RENEWALS: Mapping[StrEnum, Face] = {
+    RenewalState.WAITING: Face(_l("Not activated"), "quiet", "clock-pause"),
+    RenewalState.STARTED: Face(_l("Started"), "info", "loader"),
+    RenewalState.KEYED: Face(_l("Key made"), "info", "key"),
+    RenewalState.ORDERED: Face(_l("Applied for"), "info", "send"),
+    RenewalState.VALIDATING: Face(_l("Domain check running"), "info", "world-check"),
+    RenewalState.VALIDATED: Face(_l("Domain checked"), "info", "world-check"),
+    RenewalState.FINALIZING: Face(_l("Being issued"), "info", "loader"),
+    RenewalState.ISSUED: Face(_l("Issued"), "ok", "circle-check"),
+    RenewalState.DEPLOYING: Face(_l("Deploying"), "info", "cloud-upload"),
+    RenewalState.DONE: Face(_l("Renewed and live"), "ok", "circle-check"),
+    RenewalState.CANCELLED: Face(_l("Cancelled"), "quiet", "minus"),
+}
+
+_DEPLOYMENTS: Mapping[StrEnum, Face] = {
+    DeploymentState.PENDING: Face(_l("Waiting"), "quiet", "clock"),
+    DeploymentState.UPLOADED: Face(_l("Uploaded to the cloud"), "info", "cloud-upload"),
+    DeploymentState.BOUND: Face(_l("Bound"), "info", "link"),
+    DeploymentState.READ_BACK: Face(_l("Waiting to be served"), "info", "loader"),
+    DeploymentState.LIVE: Face(_l("Live"), "ok", "world-check"),
+    DeploymentState.NOT_LIVE: Face(_l("Renewed but not live"), "bad", "alert-triangle"),
+    DeploymentState.SUPERSEDED: Face(_l("Superseded"), "quiet", "archive"),
+}
+
+_ORDERS: Mapping[StrEnum, Face] = {
+    OrderState.OPEN: Face(_l("Awaiting payment"), "warn", "wallet"),
+    OrderState.PAID: Face(_l("Paid"), "info", "credit-card"),
+    OrderState.FULFILLED: Face(_l("Completed"), "ok", "circle-check"),
+    OrderState.EXPIRED: Face(_l("Lapsed"), "quiet", "clock"),
+    OrderState.CANCELLED: Face(_l("Cancelled"), "quiet", "minus"),
+    OrderState.DISPUTED: Face(_l("Being looked into"), "bad", "alert-triangle"),
+}
+
+_PAYMENTS: Mapping[StrEnum, Face] = {
+    PaymentState.STARTED: Face(_l("Awaiting payment"), "warn", "wallet"),
+    PaymentState.PAID: Face(_l("Paid"), "ok", "circle-check"),
+    PaymentState.REFUSED: Face(_l("Payment refused"), "bad", "circle-x"),
+    PaymentState.CLOSED: Face(_l("Closed"), "quiet", "minus"),
+}
+
+#: By class: members of different classes that have one value are equal, and would overwrite one another.
+FACES: Mapping[type[StrEnum], Mapping[StrEnum, Face]] = {
+    CertificateState: _CERTIFICATES,
+    HostingState: _HOSTINGS,
+    RenewalState: _RENEWALS,
+    DeploymentState: _DEPLOYMENTS,
+    OrderState: _ORDERS,
+    PaymentState: _PAYMENTS,
+    OrderKind: {
+        OrderKind.NEW: Face(_l("New purchase"), "quiet", "plus"),
+        OrderKind.EXISTING: Face(_l("Existing certificate"), "quiet", "file-certificate"),
+    },
+    DomainType: {
+        DomainType.SINGLE: Face(_l("Single domain"), "quiet", "world"),
+        DomainType.MULTI: Face(_l("Multi-domain"), "quiet", "stack-2"),
+        DomainType.WILDCARD: Face(_l("Wildcard"), "quiet", "world-www"),
+    },
+    ValidationType: {
+        ValidationType.DV: Face("DV", "quiet", "shield"),
+        ValidationType.OV: Face("OV", "quiet", "shield"),
+        ValidationType.EV: Face("EV", "quiet", "shield"),
+    },
+    Grade: {
+        Grade.BASIC: Face(_l("Basic"), "quiet", "leaf"),
+        Grade.PRO: Face(_l("Pro"), "quiet", "leaf"),
+        Grade.ADVANCED: Face(_l("Advanced"), "quiet", "leaf"),
+    },
+    CloudProduct: {
+        CloudProduct.CDN: Face("CDN", "quiet", "cloud"),
+        CloudProduct.WAF: Face("WAF", "quiet", "shield"),
+        CloudProduct.DCDN: Face("DCDN", "quiet", "cloud"),
+        CloudProduct.DDOS: Face(_l("Anti-DDoS"), "quiet", "shield-check"),
+        CloudProduct.LIVE: Face(_l("Live streaming"), "quiet", "activity"),
+    },
+    NoticeState: {
+        NoticeState.PENDING: Face(_l("To be sent"), "info", "clock"),
+        NoticeState.SENT: Face(_l("Sent"), "ok", "mail-check"),
+        NoticeState.REFUSED: Face(_l("Refused by the mail server"), "bad", "mail"),
+    },
+    Role: {
+        Role.OWNER: Face(_l("Owner"), "accent", "key"),
+        Role.MANAGER: Face(_l("Manager"), "info", "edit"),
+        Role.VIEWER: Face(_l("Viewer"), "quiet", "eye"),
+    },
+}
+
+
+def face(value: StrEnum) -> Face:
+    """The face of a state or word; one that has none yet shows its own value."""
+    return FACES.get(type(value), {}).get(value, Face(value.value))
+
+
+def label(value: StrEnum) -> Any:
+    """The name of a state or word in the reader's language."""
+    return face(value).label
