@@ -13,16 +13,15 @@ Interface (bearer token, JSON objects; an error is {"error": code}):
 from __future__ import annotations
 
 import hmac
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.serving import BaseWSGIServer, make_server
 
 from portal.sandbox.cloud_store import CloudStore, NameTaken, StoredCertificate, StoreError
 from portal.sandbox.edge import CertificateFiles, Edge
+from portal.sandbox.serving import WebServer
 
 _STATUS = {
     "domain_not_found": 404,
@@ -42,14 +41,12 @@ class SandboxCloud:
         self.store = CloudStore(folder)
         self.wsgi = _interface(self, token)
         self.edge = Edge(self._files_for)
-        self._server: BaseWSGIServer | None = None
-        self._thread: threading.Thread | None = None
+        self._server = WebServer(self.wsgi)
 
     @property
     def url(self) -> str:
         """Where the interface answers while started."""
-        assert self._server is not None, "the cloud is not started"
-        return f"http://{self._server.host}:{self._server.server_port}"
+        return self._server.url
 
     @property
     def edge_address(self) -> str:
@@ -58,20 +55,11 @@ class SandboxCloud:
 
     def start(self, host: str = "127.0.0.1", port: int = 0, edge_port: int = 0) -> None:
         self.edge.start(host, edge_port)
-        self._server = make_server(host, port, self.wsgi, threaded=True, request_handler=_quiet_handler())
-        self._server.daemon_threads = True  # type: ignore[attr-defined]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True, name="sandbox-cloud"
-        )
-        self._thread.start()
+        self._server.start(host, port)
 
     def stop(self) -> None:
         """Safe to repeat."""
-        if self._server is not None and self._thread is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join(5)
-        self._server = self._thread = None
+        self._server.stop()
         self.edge.stop()
 
     def add_domain(self, domain: str, chain_pem: str = "", key_pem: str = "") -> StoredCertificate | None:
@@ -166,14 +154,3 @@ def _domain(store: CloudStore, name: str) -> dict[str, Any]:
         "certificate_id": stored.id if stored else None,
         "sha256": stored.sha256 if stored else None,
     }
-
-
-def _quiet_handler() -> Any:
-    """Werkzeug's request handler without its access log: the terminal belongs to the story."""
-    from werkzeug.serving import WSGIRequestHandler
-
-    class Quiet(WSGIRequestHandler):
-        def log_request(self, *_details: object) -> None:
-            return None
-
-    return Quiet

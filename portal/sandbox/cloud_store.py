@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from portal.domain.certificate import same_public_key, sha256_of, split_pem
 from portal.domain.errors import DomainError
+from portal.sandbox.serving import private_folder
 
 
 class StoreError(Exception):
@@ -47,9 +48,7 @@ class CloudStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
-        self._index = folder / "index.json"
+        self._index = private_folder(folder) / "index.json"
         kept = json.loads(self._index.read_text("utf-8")) if self._index.exists() else {}
         self._certificates = {row["id"]: StoredCertificate(**row) for row in kept.get("certificates", ())}
         self._domains: dict[str, str | None] = dict(kept.get("domains", {}))

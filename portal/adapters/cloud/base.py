@@ -26,12 +26,14 @@ class CloudSettings:
     """An account at a cloud: public settings, credentials in clear, and where its products answer.
 
     `endpoints` maps a product to scheme://host:port where the default is to be overridden; `timeout` is seconds.
+    `allowed_networks` are the networks beside the global ones that an address in `config` may lie in.
     """
 
     config: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
     endpoints: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 20.0
+    allowed_networks: tuple[str, ...] = ()
 
 
 class CloudProductAdapter(Protocol):
@@ -48,7 +50,7 @@ class CloudProductAdapter(Protocol):
         ...
 
     def upload(self, material: Material) -> str:
-        """Store the certificate and return its id there. Already stored counts as done, after comparing fingerprints."""
+        """Store the certificate and return its id there. The same one there already counts as done."""
         ...
 
     def bind(self, domain: str, remote_id: str) -> None:
