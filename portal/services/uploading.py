@@ -15,7 +15,7 @@ from portal.extensions import db
 from portal.models.certificate import Certificate, Source
 from portal.models.types import new_id
 from portal.services import catalogue
-from portal.services.auditing import Actor, audit
+from portal.services.acting import Actor, audit
 from portal.services.key_reading import has_key, read_private_key
 from portal.services.pem_reading import ReadChain, read_chain
 from portal.services.private_keys import seal_certificate_key
@@ -97,7 +97,7 @@ def _certificate(read: ReadChain, name: str, organisation_id: str, now: datetime
 def _save(certificate: Certificate, actor: Actor, now: datetime) -> None:
     has_private_key = certificate.private_key is not None
     db.session.add(certificate)
-    audit(actor, "certificate_uploaded", "certificates", certificate.id, now, has_key=has_private_key)
+    audit(actor, "certificate.upload", "certificates", certificate.id, now, has_key=has_private_key)
     try:
         db.session.commit()
     except IntegrityError:
@@ -128,5 +128,5 @@ def confirm_spec(certificate: Certificate, spec: Spec, actor: Actor, now: dateti
         spec.brand,
         spec.grade,
     )
-    audit(actor, "specification_confirmed", "certificates", certificate.id, now, grade=spec.grade.value)
+    audit(actor, "specification.confirm", "certificates", certificate.id, now, grade=spec.grade.value)
     db.session.commit()

@@ -27,7 +27,7 @@ from portal.domain.spec import Grade, Spec, ValidationType
 from portal.models.certificate import Certificate, Source
 from portal.models.history import AuditEntry
 from portal.services import uploading
-from portal.services.auditing import Actor
+from portal.services.acting import Actor
 from portal.services.pem_reading import text_of
 from portal.services.private_keys import open_certificate_key
 from portal.services.uploading import Upload
@@ -59,7 +59,7 @@ def test_certificate_with_chain_and_key_is_stored_sealed(
     assert b"PRIVATE KEY" not in certificate.private_key
     assert same_public_key(open_certificate_key(certificate).public_key(), made.leaf.public_key())
     entry = session.scalars(select(AuditEntry)).one()
-    assert (entry.action, entry.actor, entry.params) == ("certificate_uploaded", actor.id, {"has_key": True})
+    assert (entry.action, entry.actor, entry.params) == ("certificate.upload", actor.id, {"has_key": True})
 
 
 def test_specification_is_derived_as_far_as_the_certificate_tells(actor: Actor, now: datetime) -> None:

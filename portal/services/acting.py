@@ -1,0 +1,54 @@
+"""Who acts, and the rows that an act leaves behind in its own transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from portal.extensions import db
+from portal.models.history import HistoryEntry
+from portal.services import auditing
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a user (or the name of a process), for which organisation, from where."""
+
+    id: str
+    organisation_id: str
+    ip_address: str | None = None
+
+
+def audit(
+    actor: Actor, action: str, subject_type: str, subject_id: str, now: datetime, **params: Any
+) -> None:
+    """Note an act of this actor, within the caller's transaction. `params` hold nothing secret."""
+    auditing.audit(
+        db.session,
+        action,
+        (subject_type, subject_id),
+        actor.id,
+        now,
+        organisation_id=actor.organisation_id,
+        params=params,
+        ip=actor.ip_address,
+    )
+
+
+def note_change(
+    subject_type: str, subject_id: str, change: tuple[str, StrEnum, StrEnum], actor: str, now: datetime
+) -> None:
+    """Add a history row for a change (from state, event, to state), within the caller's transaction."""
+    from_state, event, to_state = change
+    entry = HistoryEntry(
+        subject_type=subject_type,
+        subject_id=subject_id,
+        from_state=from_state,
+        event=event.value,
+        to_state=to_state.value,
+        actor=actor,
+        at=now,
+    )
+    db.session.add(entry)
