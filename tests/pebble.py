@@ -1,7 +1,7 @@
 """Debian's pebble (an ACME server) and pebble-challtestsrv (DNS and http-01 for it), really running on loopback.
 
-    with pebble(nonce_reject=20) as server:
-        server.directory_url, server.ca_bundle, server.dns_address, server.management_url …
+with pebble(nonce_reject=20) as server:
+    server.directory_url, server.ca_bundle, server.dns_address, server.management_url …
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Pebble:
         return (self.folder / "pebble.log").read_text("utf-8", "replace")
 
     def issued(self) -> list[str]:
-        """The serials (hex) of all certificates that were issued, in order; one is logged a moment after it is valid."""
+        """The serials (hex) of all certificates that were issued, in order of issuance."""
         return _ISSUED.findall(self.log)
 
     def call(self, command: str, **body: Any) -> None:
@@ -100,7 +100,13 @@ class Pebble:
             return False
 
     def _start_server(self) -> None:
-        command = [find_program("pebble"), "-config", str(self.folder / "config.json"), "-dnsserver", self.dns_address]
+        command = [
+            find_program("pebble"),
+            "-config",
+            str(self.folder / "config.json"),
+            "-dnsserver",
+            self.dns_address,
+        ]
         environment = {"PATH": os.environ["PATH"], **self.environment}
         with (self.folder / "pebble.log").open("ab") as log:
             self._process = subprocess.Popen(

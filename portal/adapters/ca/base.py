@@ -85,8 +85,9 @@ class CaSettings:
 
 
 class CertificateAuthority(Protocol):
-    """All calls raise AdapterError. Codes that a caller acts on: ca_order_gone (make a new order),
-    ca_account_gone (register again), ca_rate_limited, ca_unavailable (temporary), ca_refused (permanent).
+    """All calls raise AdapterError. Codes that a caller acts on: ca_order_gone (make a new order) and ca_account_gone
+    (register again), both temporary since acting on them mends them; ca_rate_limited, ca_unavailable (temporary);
+    ca_refused (permanent); ca_revoke_unsupported (permanent).
     """
 
     @classmethod
@@ -99,11 +100,19 @@ class CertificateAuthority(Protocol):
         ...
 
     def new_order(self, names: Sequence[str], replaces: str | None = None) -> CaOrder:
-        """Order a certificate for `names` (lower-case A-labels). Not idempotent: store the URL at once."""
+        """Order a certificate for `names` (lower-case A-labels). Not idempotent: store the URL at once.
+
+        The authorizations are not looked at yet: `get_order` does that, once the URL is safe. `replaces` is the
+        predecessor's identifier (see `ari.certificate_id`), if this account issued it; a CA that refuses it is asked
+        once more without.
+        """
         ...
 
     def get_order(self, url: str) -> CaOrder:
-        """Look at an order once, its authorizations included while it is pending."""
+        """Look at an order once, its authorizations included while it is pending, ready or invalid.
+
+        A CA without a memory shows an order as ready again after it was finalized: finalize it again then.
+        """
         ...
 
     def answer(self, challenge: Challenge) -> None:
@@ -111,7 +120,7 @@ class CertificateAuthority(Protocol):
         ...
 
     def finalize(self, url: str, csr_pem: str) -> CaOrder:
-        """Send the CSR. Where the order has been finalized already, return it as it is."""
+        """Send the CSR of an order that is ready; in any other state return it as it is (invalid: ca_order_gone)."""
         ...
 
     def download(self, url: str, csr_pem: str) -> str:

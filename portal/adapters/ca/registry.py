@@ -27,6 +27,12 @@ KINDS: Mapping[str, Kind] = {
             Field("subject", "Name of the CA", default="Perennial Private CA"),
             Field("validity_days", "Validity of its certificates in days", default="199"),
             Field("validation_seconds", "Time a validation takes, in seconds", default="0"),
+            Field(
+                "policy",
+                "Validation type that its certificates name",
+                default="dv",
+                choices=("dv", "ov", "ev"),
+            ),
         ),
     ),
     "acme": Kind(
@@ -34,6 +40,7 @@ KINDS: Mapping[str, Kind] = {
         "ACME",
         (
             Field("directory_url", "Directory URL"),
+            Field("contact", "Contact mail address", is_required=False),
             Field("ca_bundle", "CA bundle (PEM) for the directory's own certificate", is_required=False),
             Field("eab_kid", "EAB key identifier", is_required=False),
             Field("eab_hmac", "EAB HMAC key", is_secret=True, is_required=False),

@@ -32,7 +32,7 @@ KINDS: Mapping[str, Kind] = {
     "sandbox": Kind(
         "portal.adapters.dns.sandbox:SandboxDns",
         "Sandbox (a challenge test server)",
-        (Field("url", "Management address"),),
+        (Field("url", "Management address"), Field("server", "DNS server (host:port)")),
     ),
 }
 

@@ -1,0 +1,179 @@
+"""Accounts at certificate authorities: kept sealed, opened for use, one client an account, process and thread."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import select, update
+
+from portal.adapters.ca import registry as ca_registry
+from portal.adapters.ca.base import CaSettings, CertificateAuthority
+from portal.adapters.dns import registry as dns_registry
+from portal.adapters.dns.base import DnsProvider
+from portal.adapters.errors import AdapterError
+from portal.adapters.fields import Field
+from portal.adapters.key_vault import Place
+from portal.domain.errors import DomainError
+from portal.extensions import db
+from portal.models.catalogue import CaAccount
+from portal.models.types import new_id
+from portal.services.auditing import audit
+from portal.services.private_keys import vault
+
+#: Secrets of an account's DNS provider stand among its own under this prefix.
+_DNS_PREFIX = "dns."
+
+
+class _Clients(threading.local):
+    """This thread's clients. A client's connection must not be shared with a forked child: hence the process id."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[int, str], tuple[tuple[Any, ...], CertificateAuthority]] = {}
+
+
+_clients = _Clients()
+
+
+def add(
+    name: str, kind: str, config: Mapping[str, Any], secrets: Mapping[str, str], actor: str, now: datetime
+) -> CaAccount:
+    """Store an account; `register` makes it known to the CA afterwards.
+
+    `config` may have, besides the kind's fields, challenge, resolver and dns ({"kind", "config"}); the provider's
+    secrets stand in `secrets` as "dns.NAME". Adding one again that is not registered yet gives it the new settings
+    and keeps its keys. Raises DomainError: ca_kind_unknown, ca_setting_missing, ca_setting_wrong, ca_name_taken.
+    """
+    _check_settings(kind, config, secrets)
+    account = find(name)
+    if account is not None and (account.account_url is not None or account.kind != kind):
+        raise DomainError("ca_name_taken", name=name)
+    if account is None:
+        account = CaAccount(id=new_id(), name=name, kind=kind, created_at=now)
+        own = ca_registry.make_secrets(kind, config)
+        db.session.add(account)
+    else:
+        own = _open(account)
+    account.config = dict(config)
+    account.secrets = _seal(account, own | dict(secrets))
+    audit(
+        db.session(),
+        "ca_account.add",
+        ("ca_accounts", account.id),
+        actor,
+        now,
+        params={"name": name, "kind": kind},
+    )
+    db.session.commit()
+    return account
+
+
+def find(name: str) -> CaAccount | None:
+    """The account of that name."""
+    return db.session.scalar(select(CaAccount).where(CaAccount.name == name))
+
+
+def get(name: str) -> CaAccount:
+    """The account of that name. Raises DomainError("ca_account_unknown")."""
+    account = find(name)
+    if account is None:
+        raise DomainError("ca_account_unknown", name=name)
+    return account
+
+
+def list_all() -> Sequence[CaAccount]:
+    """Every account, by name."""
+    return db.session.scalars(select(CaAccount).order_by(CaAccount.name)).all()
+
+
+def ensure_registered(account: CaAccount) -> None:
+    """Register at the CA unless that is done. Safe to repeat: a CA knows an account by its key.
+
+    Raises AdapterError.
+    """
+    if account.account_url is not None:
+        return
+    client = connect(account)
+    db.session.commit()
+    account.account_url = client.register()
+    db.session.commit()
+
+
+def forget_registration(account: CaAccount) -> None:
+    """The CA knows the account no more: the next `ensure_registered` makes it anew, with the same key."""
+    gone = account.account_url
+    where = (CaAccount.id == account.id, CaAccount.account_url == gone)
+    db.session.execute(update(CaAccount).where(*where).values(account_url=None))
+    db.session.commit()
+
+
+def connect(account: CaAccount) -> CertificateAuthority:
+    """This thread's client for an account; a new one where the account has changed since. Raises AdapterError."""
+    place = (os.getpid(), account.id)
+    timeout = float(current_app.extensions["settings"].step_timeout)
+    state = (account.kind, dict(account.config), account.secrets, account.account_url, timeout)
+    known = _clients.known.get(place)
+    if known is not None and known[0] == state:
+        return known[1]
+    settings = CaSettings(account.name, dict(account.config), _open(account), account.account_url, timeout)
+    client = ca_registry.connect(account.kind, settings)
+    _clients.known[place] = (state, client)
+    return client
+
+
+def dns_provider(account: CaAccount) -> DnsProvider:
+    """The provider that writes an account's TXT records. Raises AdapterError("dns_not_configured", permanent)."""
+    dns = account.config.get("dns")
+    if not dns or dns.get("kind") not in dns_registry.KINDS:
+        raise AdapterError("dns_not_configured", permanent=True, name=account.name)
+    secrets = {
+        name.removeprefix(_DNS_PREFIX): value
+        for name, value in _open(account).items()
+        if name.startswith(_DNS_PREFIX)
+    }
+    timeout = float(current_app.extensions["settings"].step_timeout)
+    return dns_registry.connect(dns["kind"], dns.get("config", {}), secrets, timeout)
+
+
+def _check_settings(kind: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    if kind not in ca_registry.KINDS:
+        raise DomainError("ca_kind_unknown", kind=kind)
+    _check_fields(ca_registry.KINDS[kind].fields, config, secrets)
+    dns = config.get("dns")
+    if dns is None:
+        return
+    if dns.get("kind") not in dns_registry.KINDS:
+        raise DomainError("ca_setting_wrong", name="dns")
+    _check_fields(dns_registry.KINDS[dns["kind"]].fields, dns["config"], secrets, _DNS_PREFIX)
+
+
+def _check_fields(
+    fields: Sequence[Field], config: Mapping[str, Any], secrets: Mapping[str, str], prefix: str = ""
+) -> None:
+    """Required fields are there, choices are kept, and nothing is there that no field asks for."""
+    for field in fields:
+        value = secrets.get(prefix + field.name) if field.is_secret else config.get(field.name)
+        if not value and field.is_required and not field.default:
+            raise DomainError("ca_setting_missing", name=prefix + field.name)
+        if value and field.choices and value not in field.choices:
+            raise DomainError("ca_setting_wrong", name=prefix + field.name)
+
+
+def _place(account: CaAccount) -> Place:
+    return Place("", "ca_accounts", account.id, "secrets")
+
+
+def _seal(account: CaAccount, secrets: Mapping[str, str]) -> bytes:
+    return vault().seal(json.dumps(dict(secrets)).encode(), _place(account))
+
+
+def _open(account: CaAccount) -> dict[str, str]:
+    if account.secrets is None:
+        return {}
+    opened: dict[str, str] = json.loads(vault().open(account.secrets, _place(account)))
+    return opened
