@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from portal.extensions import db
@@ -26,7 +25,7 @@ def audit(
 ) -> None:
     """Note an act of this actor, within the caller's transaction. `params` hold nothing secret."""
     auditing.audit(
-        db.session,
+        db.session(),
         action,
         (subject_type, subject_id),
         actor.id,
@@ -38,17 +37,25 @@ def audit(
 
 
 def note_change(
-    subject_type: str, subject_id: str, change: tuple[str, StrEnum, StrEnum], actor: str, now: datetime
+    subject_type: str,
+    subject_id: str,
+    change: tuple[str, str, str],
+    actor: str,
+    now: datetime,
+    reason: str | None = None,
+    params: dict[str, Any] | None = None,
 ) -> None:
     """Add a history row for a change (from state, event, to state), within the caller's transaction."""
-    from_state, event, to_state = change
+    from_state, event, to_state = (str(part) for part in change)
     entry = HistoryEntry(
         subject_type=subject_type,
         subject_id=subject_id,
         from_state=from_state,
-        event=event.value,
-        to_state=to_state.value,
+        event=event,
+        to_state=to_state,
         actor=actor,
+        reason=reason,
+        params=params,
         at=now,
     )
     db.session.add(entry)

@@ -15,10 +15,11 @@ from portal.domain.states import advance
 from portal.extensions import db
 from portal.models.certificate import Certificate, Source
 from portal.models.deployment import Deployment, DeploymentTarget
-from portal.models.history import HistoryEntry
 from portal.models.hosting import Hosting, Renewal
 from portal.models.types import new_id
 from portal.services import noticing, renewing
+from portal.services.acting import note_change
+from portal.services.operations import WORKER_ACTOR
 from portal.services.private_keys import seal_certificate_key
 
 
@@ -70,7 +71,7 @@ def take_over(renewal: Renewal, successor: Certificate, now: datetime) -> None:
     if renewing.owes_renewal(hosting, successor):
         renewing.schedule_next(hosting, successor, now)
     else:
-        change(hosting, HostingEvent.COMPLETE, "worker", None, now)
+        change(hosting, HostingEvent.COMPLETE, WORKER_ACTOR, None, now)
     db.session.flush()
 
 
@@ -85,18 +86,7 @@ def change(hosting: Hosting, event: HostingEvent, actor: str, reason: str | None
         update(Hosting).where(Hosting.id == hosting.id, Hosting.state == from_state).values(state=to_state)
     )
     db.session.execute(moved)
-    db.session.add(
-        HistoryEntry(
-            subject_type="hostings",
-            subject_id=hosting.id,
-            from_state=from_state.value,
-            event=event.value,
-            to_state=to_state.value,
-            actor=actor,
-            reason=reason,
-            at=now,
-        )
-    )
+    note_change("hostings", hosting.id, (from_state, event, to_state), actor, now, reason)
 
 
 def close(renewal: Renewal, now: datetime) -> None:
@@ -121,7 +111,7 @@ def tell_stopped(renewal: Renewal, now: datetime) -> None:
     """A renewal needs a person: tell the contacts and the operators; a broken rule ends in 托管失败."""
     kind = NoticeKind.ACTION_REQUIRED
     if renewal.error_code == "spec_mismatch" and renewal.hosting.state is HostingState.HOSTED:
-        change(renewal.hosting, HostingEvent.FAIL, "worker", renewal.error_code, now)
+        change(renewal.hosting, HostingEvent.FAIL, WORKER_ACTOR, renewal.error_code, now)
         kind = NoticeKind.HOSTING_FAILED
     params = _params(renewal) | {
         "step": renewal.state.value,

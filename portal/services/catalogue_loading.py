@@ -17,8 +17,8 @@ from portal.domain.pricing import FIRST_HOSTING_FEE
 from portal.domain.spec import DomainType, Grade, ValidationType
 from portal.extensions import db
 from portal.models.catalogue import CaAccount, PriceBook, Product
-from portal.models.history import AuditEntry
 from portal.models.types import new_id
+from portal.services.auditing import audit
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -48,13 +48,14 @@ def load(text: str, actor: str, now: datetime) -> Loaded:
     except DomainError:
         db.session.rollback()
         raise
-    _audit(actor, "catalogue_loaded", {"products": len(tables), "edition": edition}, now)
+    params = {"products": len(tables), "edition": edition}
+    audit(db.session, "catalogue.load", ("price_books", str(edition)), actor, now, params=params)
     db.session.commit()
     return Loaded(len(tables), edition)
 
 
 def set_hosting_fee(fee: Money | None, actor: str, now: datetime) -> int:
-    """Open a new edition of the price book where the fee changes, or where there is none; returns the edition that holds.
+    """Open a new edition of the price book where the fee changes or there is none; returns the edition that holds.
 
     Within the caller's transaction.
     """
@@ -131,10 +132,3 @@ def _money(value: object, place: str) -> Money:
 
 def _wrong(place: str, problem: str) -> DomainError:
     return DomainError("catalogue_wrong", place=place, problem=problem)
-
-
-def _audit(actor: str, action: str, params: dict[str, Any], now: datetime) -> None:
-    entry = AuditEntry(
-        actor=actor, action=action, subject_type="price_books", subject_id="", params=params, at=now
-    )
-    db.session.add(entry)

@@ -13,12 +13,13 @@ from portal.domain.states import advance
 from portal.extensions import db
 from portal.models.certificate import Certificate
 from portal.models.deployment import Deployment, DeploymentTarget
-from portal.models.history import AuditEntry, HistoryEntry
 from portal.models.hosting import Renewal
 from portal.models.types import new_id
 from portal.queue import JobName, enqueue_after_commit
 from portal.services import cloud_accounts
-from portal.services.operations import leave_transaction
+from portal.services.acting import note_change
+from portal.services.auditing import audit
+from portal.services.operations import WORKER_ACTOR, leave_transaction
 
 
 def known_targets(certificate: Certificate) -> list[DeploymentTarget]:
@@ -97,7 +98,8 @@ def _supersede(target_id: str, certificate_id: str, now: datetime) -> None:
         # The fence moves too: a worker that is busy with the old certificate must not write over the new one's work.
         values = {"state": to_state, "next_attempt_at": None, "fence": Deployment.fence + 1}
         db.session.execute(moved.values(values))
-        db.session.add(_history(deployment, DeploymentEvent.SUPERSEDE.value, to_state, now))
+        change = (deployment.state, DeploymentEvent.SUPERSEDE, to_state)
+        note_change("deployments", deployment.id, change, WORKER_ACTOR, now)
 
 
 def is_all_live(renewal: Renewal) -> bool:
@@ -118,27 +120,13 @@ def retry(deployment_id: str, actor: str, now: datetime, organisation_id: str | 
         raise DomainError("deployment_not_found")
     due = update(Deployment).where(Deployment.id == deployment.id, Deployment.next_attempt_at.is_not(None))
     db.session.execute(due.values(next_attempt_at=now, rung_until=None))
-    db.session.add(
-        AuditEntry(
-            organisation_id=deployment.organisation_id,
-            actor=actor,
-            action="deployment_retried",
-            subject_type="deployments",
-            subject_id=deployment.id,
-            at=now,
-        )
+    audit(
+        db.session,
+        "deployment.retry",
+        ("deployments", deployment.id),
+        actor,
+        now,
+        organisation_id=deployment.organisation_id,
     )
     enqueue_after_commit(db.session(), JobName.ADVANCE_DEPLOYMENTS, [deployment.id])
     db.session.commit()
-
-
-def _history(deployment: Deployment, event: str, to_state: DeploymentState, now: datetime) -> HistoryEntry:
-    return HistoryEntry(
-        subject_type="deployments",
-        subject_id=deployment.id,
-        from_state=deployment.state.value,
-        event=event,
-        to_state=to_state.value,
-        actor="worker",
-        at=now,
-    )

@@ -1,6 +1,6 @@
 """Driving operations: the one way in which work is claimed, done a step at a time, and recorded.
 
-A kind of operation (renewal, deployment, order, notice) gives one step function per state. `drive` then does, for a row:
+A kind of operation (renewal, deployment, order, notice) gives one step function per state. For a row, `drive` does:
  1. claim it: UPDATE … WHERE it is due AND nobody's lease holds (database clock); the fence grows; commit;
  2. run the step of its state: it may talk to the outside, with no transaction open;
  3. record the outcome: UPDATE … WHERE state AND fence are still what they were; history row; commit.
@@ -30,8 +30,8 @@ from portal.domain.renewal import retry_after
 from portal.domain.states import advance
 from portal.extensions import db
 from portal.faults import InjectedFault, faultpoint
-from portal.models.history import HistoryEntry
 from portal.queue import JobName, ring
+from portal.services.acting import note_change
 from portal.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,11 @@ TELL_AFTER_ATTEMPTS = 6
 BRIEF_WAIT = 0.15
 BRIEF_PAUSE = 0.05
 
-WORKER = f"{socket.gethostname()}:{os.getpid()}"[:64]
+#: What history calls work that nobody asked for by hand.
+WORKER_ACTOR = "worker"
+
+#: Who holds a lease.
+LEASE_OWNER = f"{socket.gethostname()}:{os.getpid()}"[:64]
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,9 @@ def _claim(kind: Kind[Any], row_id: str, now: datetime) -> int | None:
     statement = (
         update(model)
         .where(model.id == row_id, model.next_attempt_at <= now, free)
-        .values(lease_owner=WORKER, lease_until=database_now(settings().lease_seconds), fence=model.fence + 1)
+        .values(
+            lease_owner=LEASE_OWNER, lease_until=database_now(settings().lease_seconds), fence=model.fence + 1
+        )
         .returning(model.fence)
         .execution_options(synchronize_session=False)
     )
@@ -228,7 +234,8 @@ def _record(
         _write(kind, row_id, fence, state, values)
     else:
         _write_failure(kind, row_id, fence, state, outcome.failure, now, values)
-    add_history(kind, row_id, state, outcome.event.value, to_state, outcome.reason, now)
+    change = (state, outcome.event, to_state)
+    note_change(kind.model.__tablename__, row_id, change, WORKER_ACTOR, now, outcome.reason)
     if outcome.then is not None:
         outcome.then()
     db.session.commit()
@@ -271,8 +278,9 @@ def _write_failure(
     was_stopped = row.stopped_at is not None
     _write(kind, row_id, fence, state, values)
     if needs_person and not was_stopped:
-        add_history(
-            kind, row_id, state, "stop", values.get("state", state), error.code, now, dict(error.params)
+        change = (state, "stop", values.get("state", state))
+        note_change(
+            kind.model.__tablename__, row_id, change, WORKER_ACTOR, now, error.code, dict(error.params)
         )
         db.session.expire(row)
         kind.on_stop(db.session.get_one(kind.model, row_id), now)
@@ -286,29 +294,3 @@ def _write(kind: Kind[Any], row_id: str, fence: int, state: StrEnum, values: Map
     if result.rowcount != 1:  # type: ignore[attr-defined]
         db.session.rollback()
         raise LostClaim(f"{kind.name} {row_id}")
-
-
-def add_history(
-    kind: Kind[Any],
-    row_id: str,
-    from_state: StrEnum,
-    event: str,
-    to_state: StrEnum,
-    reason: str | None,
-    now: datetime,
-    params: dict[str, Any] | None = None,
-    actor: str = "worker",
-) -> None:
-    """Add the history row of a change, within the caller's transaction."""
-    entry = HistoryEntry(
-        subject_type=kind.model.__tablename__,
-        subject_id=row_id,
-        from_state=from_state.value,
-        event=event,
-        to_state=to_state.value,
-        actor=actor,
-        reason=reason,
-        params=params,
-        at=now,
-    )
-    db.session.add(entry)

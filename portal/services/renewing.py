@@ -13,10 +13,11 @@ from portal.domain.states import advance
 from portal.domain.term import is_renewal_owed
 from portal.extensions import db
 from portal.models.certificate import Certificate
-from portal.models.history import AuditEntry, HistoryEntry
 from portal.models.hosting import Hosting, Renewal
 from portal.models.types import new_id
 from portal.queue import JobName, enqueue_after_commit
+from portal.services.acting import note_change
+from portal.services.auditing import audit
 from portal.services.operations import settings
 
 
@@ -70,7 +71,7 @@ def start_now(
         raise DomainError("renewal_finished")
     free = update(Renewal).where(Renewal.id == renewal.id, Renewal.next_attempt_at.is_not(None))
     db.session.execute(free.values(next_attempt_at=now, rung_until=None))
-    db.session.add(_audit(renewal, actor, "renewal_started_now", reason, now))
+    _audit(renewal, actor, "renewal.start_now", reason, now)
     enqueue_after_commit(db.session(), JobName.ADVANCE_RENEWALS, [renewal.id])
     db.session.commit()
 
@@ -84,8 +85,8 @@ def cancel(renewal_id: str, actor: str, now: datetime, organisation_id: str | No
     if result.rowcount != 1:  # type: ignore[attr-defined]
         db.session.rollback()
         raise DomainError("transition_refused", state=renewal.state.value, event="cancel")
-    db.session.add(_history(renewal, to_state, actor, now))
-    db.session.add(_audit(renewal, actor, "renewal_cancelled", "", now))
+    note_change("renewals", renewal.id, (renewal.state, RenewalEvent.CANCEL, to_state), actor, now)
+    _audit(renewal, actor, "renewal.cancel", "", now)
     db.session.commit()
 
 
@@ -100,25 +101,13 @@ def get_renewal(renewal_id: str, organisation_id: str | None = None) -> Renewal:
     return renewal
 
 
-def _history(renewal: Renewal, to_state: RenewalState, actor: str, now: datetime) -> HistoryEntry:
-    return HistoryEntry(
-        subject_type="renewals",
-        subject_id=renewal.id,
-        from_state=renewal.state.value,
-        event="cancel",
-        to_state=to_state.value,
-        actor=actor,
-        at=now,
-    )
-
-
-def _audit(renewal: Renewal, actor: str, action: str, reason: str, now: datetime) -> AuditEntry:
-    return AuditEntry(
+def _audit(renewal: Renewal, actor: str, action: str, reason: str, now: datetime) -> None:
+    audit(
+        db.session,
+        action,
+        ("renewals", renewal.id),
+        actor,
+        now,
         organisation_id=renewal.organisation_id,
-        actor=actor,
-        action=action,
-        subject_type="renewals",
-        subject_id=renewal.id,
-        params={"reason": reason},
-        at=now,
+        params={"reason": reason} if reason else None,
     )

@@ -65,7 +65,8 @@ def list_due(now: datetime, limit: int = 1000) -> list[Due]:
 def work_until_idle(clock: Clock = utc_now, patience: timedelta = timedelta(seconds=10)) -> int:
     """Do here, in this process, all that is due, and what falls due within `patience`.
 
-    Returns how many rows were driven. Needs neither Redis nor workers. An unexpected error in one row is raised after the others are done.
+    Returns how many rows were driven. Needs neither Redis nor workers. An unexpected error in one row is raised after
+    the others are done.
     """
     driven = 0
     while True:

@@ -133,12 +133,12 @@ def test_a_writer_whose_claim_was_taken_over_changes_nothing(renewal: Renewal, n
     assert events(renewal) == []
 
 
-def test_many_drivers_at_once_run_a_step_once(app: Flask, renewal: Renewal, now: datetime) -> None:
+def test_many_drivers_at_once_run_a_step_once(core_app: Flask, renewal: Renewal, now: datetime) -> None:
     script, gate = Script(settle), threading.Barrier(6)
     kind = script.kind()
 
     def drive() -> None:
-        with app.app_context():
+        with core_app.app_context():
             gate.wait(10)
             operations.drive(kind, renewal.id, lambda: now)
             db.session.remove()
