@@ -11,7 +11,10 @@ from portal.settings import Settings
 from portal.web import assets, errors, headers, health, htmx, labels, locale, navigation, security, tracing
 
 #: One line an area; each module offers `blueprint`.
-AREAS = ("portal.web.account.views:blueprint",)
+AREAS = (
+    "portal.web.account.views:blueprint",
+    "portal.web.challenges:blueprint",
+)
 
 
 def limiter_storage(redis_url: str) -> str:
