@@ -1,7 +1,7 @@
 """Fixtures: databases, Redis, mail, apps, people. Everything is real; nothing reaches beyond loopback.
 
 A test that takes `database`, or anything above it (`app`, `core_app`, `client`, `session`, `factory`, `cast`),
-runs on SQLite and on PostgreSQL. To stay on one: `@pytest.mark.parametrize("database", ["sqlite"], indirect=True)`.
+runs on SQLite and on PostgreSQL. To stay on one: `@pytest.mark.databases("sqlite")`.
 To change settings: override the fixture `overrides` with a dict of Settings fields.
 """
 
@@ -91,6 +91,14 @@ def only_loopback() -> Iterator[None]:
 def now() -> datetime:
     """The moment of the test, in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that uses a database on both kinds, or on those that its `databases` mark names."""
+    by_hand = [mark for mark in metafunc.definition.iter_markers("parametrize") if "database" in mark.args[0]]
+    if "database" in metafunc.fixturenames and not by_hand:
+        mark = metafunc.definition.get_closest_marker("databases")
+        metafunc.parametrize("database", mark.args if mark else ("sqlite", "postgresql"), indirect=True)
 
 
 # Servers, one of each per xdist worker
@@ -194,7 +202,7 @@ END $$
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """An empty database of either kind."""
     if request.param == "sqlite":

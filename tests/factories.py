@@ -64,6 +64,7 @@ class Factory:
     def add(self, row: Row) -> Row:
         self.session.add(row)
         self.session.commit()
+        self.session.expire_all()
         return row
 
     def number(self) -> int:
