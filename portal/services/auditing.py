@@ -12,7 +12,7 @@ from portal.models.history import AuditEntry
 
 
 def audit(
-    session: Session | scoped_session[Session],
+    session: Session | scoped_session[Any],
     action: str,
     subject: tuple[str, str],
     actor: str,

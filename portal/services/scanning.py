@@ -59,7 +59,8 @@ def list_due(now: datetime, limit: int = 1000) -> list[Due]:
         .order_by(Renewal.next_attempt_at, Renewal.id)
         .limit(limit)
     )
-    return [Due(*row) for row in db.session.execute(query)]
+    rows = db.session.execute(query)
+    return [Due(row, name, state, not_after, due or now) for row, name, state, not_after, due in rows]
 
 
 def work_until_idle(clock: Clock = utc_now, patience: timedelta = timedelta(seconds=10)) -> int:

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios within one run, since absolute figures move. `make bench` writes bench/results/."""
