@@ -13,6 +13,7 @@ from portal import extensions, logs
 from portal.adapters.key_vault import KeyVault
 from portal.database import configure_engine, engine_options
 from portal.settings import MAX_UPLOAD_BYTES, Settings, from_env, parse_master_keys
+from portal.web.messages import message_for
 
 #: What a form may carry beside its files.
 _FORM_OVERHEAD = 64 * 1024
@@ -54,6 +55,8 @@ def create_core(settings: Settings) -> Flask:
     app.extensions["redis"] = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=15)
     extensions.db.init_app(app)
     extensions.migrate.init_app(app, extensions.db, directory=f"{app.root_path}/migrations")
+    extensions.babel.init_app(app)
+    app.extensions["explain"] = message_for
     with app.app_context():
         configure_engine(extensions.db.engine)
     _behind_proxies(app, settings)

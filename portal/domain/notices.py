@@ -30,12 +30,15 @@ class NoticeState(StrEnum):
 class NoticeEvent(StrEnum):
     SEND = "send"
     REFUSE = "refuse"
+    RETRY = "retry"
 
 
 TRANSITIONS: Mapping[tuple[NoticeState, NoticeEvent], NoticeState] = {
     (NoticeState.PENDING, NoticeEvent.SEND): NoticeState.SENT,
     # The server refused for good: an operator sees it; it is not tried again.
     (NoticeState.PENDING, NoticeEvent.REFUSE): NoticeState.REFUSED,
+    # Unless that operator, having mended what was wrong, says so.
+    (NoticeState.REFUSED, NoticeEvent.RETRY): NoticeState.PENDING,
 }
 
 #: Days before the old certificate's expiry on which a standing trouble is told again (0 is "at once").

@@ -12,13 +12,18 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, scoped_session
 
-from portal.domain.notices import NoticeKind, NoticeState
+from portal.adapters.channel.registry import connect
+from portal.adapters.errors import AdapterError
+from portal.domain.errors import DomainError
+from portal.domain.notices import TRANSITIONS, NoticeEvent, NoticeKind, NoticeState
+from portal.extensions import db
 from portal.models.account import Contact, Membership, Role, User
 from portal.models.notice import Notice
 from portal.queue import JobName, enqueue_after_commit
-from portal.services.operations import settings
+from portal.services.composing import compose
+from portal.services.operations import Advance, Kind, leave_transaction, settings
 
-AnySession = Session | scoped_session[Session]
+AnySession = Session | scoped_session[Any]
 
 
 def post(
@@ -136,3 +141,55 @@ def _message_id(key: tuple[str, ...]) -> str:
     """The same for the same notice, so that a delivery repeated after a crash is seen as a repetition."""
     digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
     return f"<{digest}@{urlsplit(settings().base_url).hostname or 'localhost'}>"
+
+
+def send(notice: Notice, now: datetime) -> Advance:
+    """Compose in the recipient's language and hand over. What cannot be delivered ever is not tried again."""
+    try:
+        message = compose(notice, settings(), now)
+        leave_transaction()
+        connect("email", settings()).send(message)
+    except DomainError as error:
+        return _refuse(error)
+    except AdapterError as error:
+        if not error.permanent:
+            raise
+        return _refuse(error)
+    return Advance(NoticeEvent.SEND, due_at=None, values={"sent_at": now})
+
+
+def _refuse(error: DomainError | AdapterError) -> Advance:
+    return Advance(NoticeEvent.REFUSE, due_at=None, failure=error, reason=error.code)
+
+
+def call_operator(notice: Notice, now: datetime) -> None:
+    """A refused mail is an operator's case: somebody was not told.
+
+    Mail that waits, or has nobody to tell any more, is shown and not mailed about; nor is a refused mail about a mail.
+    """
+    if notice.error_code != "mail_refused" or notice.subject_type == Notice.__tablename__:
+        return
+    params = {
+        "notice_kind": notice.kind.value,
+        "recipient": notice.recipient,
+        "error_code": notice.error_code,
+        "error_params": notice.error_params or {},
+    }
+    tell_operators(
+        db.session,
+        NoticeKind.ACTION_REQUIRED,
+        subject_type=Notice.__tablename__,
+        subject_id=notice.id,
+        params=params,
+        now=now,
+    )
+
+
+KIND: Kind[Notice] = Kind(
+    name="notice",
+    model=Notice,
+    transitions=TRANSITIONS,
+    steps={NoticeState.PENDING: send},
+    job=JobName.SEND_NOTICES,
+    on_stop=call_operator,
+)

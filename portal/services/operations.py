@@ -268,11 +268,12 @@ def _write_failure(
     not_before = error.not_before if isinstance(error, AdapterError) else None
     pause = STOPPED_INTERVAL if is_permanent else retry_after(attempts)
     needs_person = is_permanent or attempts >= TELL_AFTER_ATTEMPTS
+    has_step = values.get("state", state) in kind.steps
     values = values | {
         "attempts": attempts,
         "error_code": error.code,
         "error_params": dict(error.params),
-        "next_attempt_at": max(now + pause, not_before or now),
+        "next_attempt_at": max(now + pause, not_before or now) if has_step else None,
         "stopped_at": (row.stopped_at or now) if needs_person else None,
     }
     was_stopped = row.stopped_at is not None
