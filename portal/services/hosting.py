@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import joinedload
 
 from portal.domain import hosting as rules
+from portal.domain.deployment import covers
 from portal.domain.errors import DomainError
 from portal.domain.hosting import Candidate, HostingState
 from portal.domain.money import Money
-from portal.domain.notices import NoticeKind
 from portal.domain.pricing import Line, total
-from portal.domain.spec import differing_parts
 from portal.domain.term import PlannedIssuance, end_for_existing, plan
 from portal.extensions import db
 from portal.models.catalogue import PriceBook, Product
 from portal.models.certificate import Certificate, Source
 from portal.models.deployment import DeploymentTarget
-from portal.models.history import HistoryEntry
 from portal.models.hosting import Hosting
-from portal.models.order import OrderLine
-from portal.models.types import new_id
 from portal.services import catalogue
-from portal.services.noticing import tell
-from portal.services.renewing import schedule_next
 
 ACTIVE = (HostingState.HOSTED, HostingState.FAILED)
 
@@ -103,7 +97,7 @@ def offers(certificate_ids: Sequence[str], organisation_id: str, now: datetime) 
     if len(found) != len(ids):
         raise DomainError("certificate_not_found")
     known, products, book = background(ids), catalogue.products_on_sale(), catalogue.newest_price_book()
-    targets = targets_of(ids)
+    targets = targets_of(tuple(found.values()))
     return tuple(_offer(found[one], known, products, book, targets.get(one, ()), now) for one in ids)
 
 
@@ -135,93 +129,26 @@ def validity_of(product: Product) -> timedelta | None:
     return timedelta(days=float(days)) if days else None
 
 
-def targets_of(certificate_ids: Sequence[str]) -> dict[str, tuple[DeploymentTarget, ...]]:
-    """Where each certificate is served now: what its successor will be deployed to."""
+def targets_of(certificates: Sequence[Certificate]) -> dict[str, tuple[DeploymentTarget, ...]]:
+    """Where each certificate is served, or may be (nothing is known of the target yet): where its successor goes."""
     query = (
         select(DeploymentTarget)
-        .where(DeploymentTarget.certificate_id.in_(certificate_ids))
+        .where(
+            DeploymentTarget.organisation_id.in_({one.organisation_id for one in certificates}),
+            DeploymentTarget.is_automatic,
+            or_(
+                DeploymentTarget.certificate_id.in_([one.id for one in certificates]),
+                DeploymentTarget.certificate_id.is_(None),
+            ),
+        )
         .options(joinedload(DeploymentTarget.cloud_account))
         .order_by(DeploymentTarget.product, DeploymentTarget.domain)
     )
-    found: dict[str, tuple[DeploymentTarget, ...]] = {}
-    for target in db.session.scalars(query):
-        if target.certificate_id is not None:
-            found[target.certificate_id] = (*found.get(target.certificate_id, ()), target)
-    return found
+    found = db.session.scalars(query).all()
+    return {one.id: tuple(target for target in found if _leads_to(one, target)) for one in certificates}
 
 
-def check_still_possible(lines: Iterable[OrderLine]) -> None:
-    """Raise DomainError where paid hosting cannot be turned on any more: already_hosted, certificate_revoked,
-    certificate_replaced. A window that closed since the order was made does not matter: the money came in time.
-    """
-    certificates = [line.certificate for line in lines]
-    known = background([certificate.id for certificate in certificates])
-    for certificate in certificates:
-        reason = rules.reason_against(known.candidate(certificate), 0, certificate.not_before)
-        if reason is not None:
-            raise DomainError(reason.code, certificate_id=certificate.id)
-
-
-def turn_on(line: OrderLine, organisation_id: str, actor: str, now: datetime) -> Hosting:
-    """Create the hosting that a paid line is for, with its first renewal (未激活), in the caller's transaction.
-
-    Where the product's specification is no longer the certificate's, the hosting is there and failed (托管失败), and
-    the history names the parts that differ (rule 6).
-    """
-    certificate, product = line.certificate, line.product
-    differing = differing_parts(product.spec, certificate.spec) if certificate.spec else ("spec",)
-    state = HostingState.FAILED if differing else HostingState.HOSTED
-    expiry = background([certificate.id]).expiry(certificate)
-    hosting = Hosting(
-        id=new_id(),
-        organisation_id=organisation_id,
-        certificate_id=certificate.id,
-        product_id=product.id,
-        order_line_id=line.id,
-        state=state,
-        coverage_ends_at=end_for_existing(expiry, line.quantity),
-        created_at=now,
-    )
-    db.session.add(hosting)
-    db.session.flush()
-    _note(hosting, actor, differing, now)
-    if state is HostingState.HOSTED:
-        schedule_next(hosting, certificate, now)
-    _tell(hosting, certificate, differing, now)
-    return hosting
-
-
-def _note(hosting: Hosting, actor: str, differing: Sequence[str], now: datetime) -> None:
-    entry = HistoryEntry(
-        subject_type="hostings",
-        subject_id=hosting.id,
-        from_state="",
-        event="turn_on",
-        to_state=hosting.state.value,
-        actor=actor,
-        reason="spec_mismatch" if differing else None,
-        params={"parts": ", ".join(differing)} if differing else None,
-        at=now,
-    )
-    db.session.add(entry)
-
-
-def _tell(hosting: Hosting, certificate: Certificate, differing: Sequence[str], now: datetime) -> None:
-    params = {"name": certificate.name, "names": list(certificate.names), "certificate_id": certificate.id}
-    if differing:
-        kind, extra = (
-            NoticeKind.HOSTING_FAILED,
-            {"error_code": "spec_mismatch", "parts": ", ".join(differing)},
-        )
-    else:
-        ends_at = hosting.coverage_ends_at.isoformat()
-        kind, extra = NoticeKind.HOSTING_TURNED_ON, {"coverage_ends_at": ends_at}
-    tell(
-        db.session(),
-        hosting.organisation_id,
-        kind,
-        subject_type="hostings",
-        subject_id=hosting.id,
-        params={**params, **extra},
-        now=now,
-    )
+def _leads_to(certificate: Certificate, target: DeploymentTarget) -> bool:
+    if target.certificate_id is not None:
+        return target.certificate_id == certificate.id
+    return covers(tuple(certificate.names), target.domain)

@@ -14,7 +14,7 @@ from portal.domain.renewal import poll_after
 from portal.extensions import db
 from portal.models.order import Order, OrderLine, Payment
 from portal.queue import JobName
-from portal.services import hosting, paying
+from portal.services import crediting, paying, turning_on
 from portal.services.noticing import tell_operators
 from portal.services.operations import Advance, Kind, Wait, leave_transaction
 
@@ -38,12 +38,12 @@ def ask_or_expire(order: Order, now: datetime) -> Advance | Wait:
 
 
 def _paid(order: Order, payment: Payment, result: PaymentResult, now: datetime) -> Advance:
-    paying.check(payment, result)
+    crediting.check(payment, result)
 
     def then() -> None:
         db.session.refresh(order)
         db.session.refresh(payment)
-        paying.settle(order, payment, result, now)
+        crediting.settle(order, payment, result, now)
 
     return Advance(OrderEvent.PAY, due_at=now, values={"paid_at": now}, then=then)
 
@@ -51,11 +51,11 @@ def _paid(order: Order, payment: Payment, result: PaymentResult, now: datetime) 
 def fulfil(order: Order, now: datetime) -> Advance:
     """PAID: the hosting and the first renewal of every hosted line, in the transaction that fulfils the order."""
     lines = [line for line in order.lines if line.item is Item.HOSTING]
-    hosting.check_still_possible(lines)
+    turning_on.check_still_possible(lines)
 
     def then() -> None:
         for line in lines:
-            hosting.turn_on(line, order.organisation_id, order.created_by_id, now)
+            turning_on.turn_on(line, order.organisation_id, order.created_by_id, now)
         release(order)
 
     return Advance(OrderEvent.FULFIL, due_at=None, then=then)
