@@ -59,6 +59,19 @@ def see_served(
     return served
 
 
+def check_address(address: str, *, timeout: float, allowed_networks: Sequence[str] = ()) -> None:
+    """Refuse an address ("host:port") that `see_served` would never connect to; one that does not resolve yet may pass.
+
+    Raises AdapterError("live_address_forbidden").
+    """
+    name, port = _split(address)
+    try:
+        _resolve(name, port, timeout, allowed_networks)
+    except AdapterError as error:
+        if error.permanent:
+            raise
+
+
 def _split(address: str) -> tuple[str, int]:
     """ "host:port" or "[v6]:port" as its parts."""
     host, _, port = address.rpartition(":")
