@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, contains_eager, joinedload, scoped_session
@@ -14,7 +15,7 @@ from portal.domain.errors import DomainError
 from portal.models.account import LoginSession, Membership, User
 from portal.services.auditing import audit
 
-AnySession = Session | scoped_session[Session]
+AnySession = Session | scoped_session[Any]
 
 #: A log-in ends after this long, however busy it is.
 LIFETIME = timedelta(days=14)
@@ -41,6 +42,13 @@ def start(session: AnySession, user: User, *, user_agent: str, ip: str, now: dat
     )
     session.add(row)
     audit(session, "session.start", ("login_sessions", user.id), user.id, now, ip=ip)
+    return token
+
+
+def open_for(session: AnySession, user: User, *, user_agent: str, ip: str, now: datetime) -> str:
+    """`start`, committed: for somebody who has just proved who they are in another way."""
+    token = start(session, user, user_agent=user_agent, ip=ip, now=now)
+    session.commit()
     return token
 
 

@@ -26,7 +26,7 @@ def _texts(status: int) -> tuple[str, str]:
         403: (_("Not allowed"), _("Your role in this organisation does not allow this. Ask an owner.")),
         404: (_("Nothing here"), _("The address is wrong, or what it led to is gone or belongs to somebody else.")),
         405: (_("Not like this"), _("This address cannot be opened in this way.")),
-        413: (_("Too large"), _("Uploads are limited to 256 KiB. A certificate with its chain and key is far smaller.")),
+        413: (_("Too large"), _("Uploads are limited to 256 KiB. A certificate with its key is far smaller.")),
         422: (_("This cannot be done"), _("The reason is given above.")),
         429: (_("Too many tries"), _("Please wait a little and try again.")),
         500: (_("Something broke on our side"), _("It has been noted. Try again; if it stays, quote the request id.")),

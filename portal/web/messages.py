@@ -11,9 +11,9 @@ from flask_babel import lazy_gettext as _l
 
 #: Log-in, sign-up, members.
 ACCOUNT: Mapping[str, Any] = {
-    "account_locked": _l("Too many failed log-ins. Try again in %(minutes)s minutes."),
     "already_member": _l("This person is a member already."),
     "current_password_wrong": _l("The current password is not right."),
+    "email_unconfirmed": _l("Please confirm your address first: the link has been sent to you again."),
     "email_taken": _l("This address cannot be used."),
     "invitation_closed": _l("This invitation is no longer open. Ask for a new one."),
     "invitation_for_another": _l("This invitation was sent to another address."),
@@ -21,6 +21,7 @@ ACCOUNT: Mapping[str, Any] = {
     "log_in_refused": _l("Address or password is not right."),
     "operator_exists": _l("An operator with this address exists already."),
     "password_breached": _l("This password is among the most used ones. Choose another."),
+    "password_too_long": _l("A password has at most %(most)s characters."),
     "password_too_short": _l("A password has at least %(least)s characters."),
     "set_up_code_wrong": _l("The set-up code is not right."),
     "set_up_done": _l("The installation is set up already."),

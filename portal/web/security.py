@@ -1,7 +1,7 @@
 """Who is asking, for which organisation, and whether they may.
 
 For views:  @member_required (any member), @role_required(Role.MANAGER), @operator_required;
-current_visitor(), current_organisation(), require_role(role), client_ip().
+current_visitor(), current_organisation(), current_actor(), require_role(role), client_ip().
 A stranger gets 404 because every query goes through current_organisation().id; a viewer gets 403 for changes;
 operator pages are 404 for everybody else.
 """
@@ -19,6 +19,7 @@ from flask_login import current_user, login_user, logout_user
 from portal.extensions import db, login
 from portal.models.account import LoginSession, Membership, Organisation, Role, User
 from portal.services import sessions
+from portal.services.acting import Actor
 from portal.web.clock import now
 from portal.web.htmx import go_to
 
@@ -94,6 +95,11 @@ def client_ip() -> str:
     return request.remote_addr or ""
 
 
+def current_actor() -> Actor:
+    """Who acts, as services want it."""
+    return Actor(current_visitor().id, current_organisation().id, client_ip())
+
+
 def member_required(view: Callable[P, R]) -> Callable[P, R]:
     """The view is for members of an organisation; others log in first, or get 404."""
 
@@ -155,6 +161,11 @@ def work_in(organisation_id: str) -> None:
     """Choose the organisation to work in; 404 for one that the visitor is not in."""
     if organisation_id not in {one.organisation_id for one in current_visitor().memberships}:
         abort(404)
+    enter(organisation_id)
+
+
+def enter(organisation_id: str) -> None:
+    """Work in this organisation from the next request on; the caller knows that the visitor is in it."""
     session[_CHOSEN] = organisation_id
 
 

@@ -1,1 +1,1 @@
-"""Signing up, logging in, organisations and their members."""
+"""Logging in, signing up, profile, password and sessions, the team, the first-run set-up."""
