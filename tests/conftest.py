@@ -7,13 +7,11 @@ To change settings: override the fixture `overrides` with a dict of Settings fie
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_migrate import upgrade
 from sqlalchemy.orm import Session, scoped_session
 
 from portal.adapters.key_vault import KeyVault
@@ -31,59 +28,15 @@ from portal.settings import Settings
 from tests import servers
 from tests.browser import Visitor, chromium_browser, visitor
 from tests.clients import PortalClient
+from tests.databases import EMPTY_ALL, Database, bare_settings, migrate, open_app
 from tests.factories import Cast, Factory
-
-MASTER_KEYS = {1: bytes(range(32))}
-REAL_CONNECT = socket.socket.connect
-REAL_CONNECT_EX = socket.socket.connect_ex
-REAL_SENDTO = socket.socket.sendto
-REAL_GETADDRINFO = socket.getaddrinfo
-
-
-class OutsideError(OSError):
-    """A test tried to reach beyond this machine."""
-
-
-def _refuse_outside(sock: socket.socket, address: Any) -> None:
-    if sock.family in {socket.AF_INET, socket.AF_INET6}:
-        host = str(address[0])
-        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
-            raise OutsideError(f"tests do not connect to {host}")
-
-
-def _connect(sock: socket.socket, address: Any) -> None:
-    _refuse_outside(sock, address)
-    REAL_CONNECT(sock, address)
-
-
-def _connect_ex(sock: socket.socket, address: Any) -> int:
-    _refuse_outside(sock, address)
-    return REAL_CONNECT_EX(sock, address)
-
-
-def _sendto(sock: socket.socket, data: Any, *rest: Any) -> int:
-    _refuse_outside(sock, rest[-1])
-    return REAL_SENDTO(sock, data, *rest)
-
-
-def _getaddrinfo(host: Any, *rest: Any, **options: Any) -> Any:
-    text = host.decode() if isinstance(host, bytes) else host
-    if text not in {None, "", "localhost", socket.gethostname()}:
-        try:
-            ipaddress.ip_address(text)
-        except ValueError:
-            raise socket.gaierror(socket.EAI_NONAME, f"tests do not resolve {text}") from None
-    return REAL_GETADDRINFO(host, *rest, **options)
+from tests.loopback import loopback_only
 
 
 @pytest.fixture(scope="session", autouse=True)
 def only_loopback() -> Iterator[None]:
     """Connections and look-ups beyond this machine fail."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", _connect)
-        patch.setattr(socket.socket, "connect_ex", _connect_ex)
-        patch.setattr(socket.socket, "sendto", _sendto)
-        patch.setattr(socket, "getaddrinfo", _getaddrinfo)
+    with loopback_only():
         yield
 
 
@@ -133,38 +86,6 @@ def mail_server() -> Iterator[servers.MailServer]:
 # Databases
 
 
-@dataclass(frozen=True)
-class Database:
-    """An empty database with the newest schema."""
-
-    kind: str
-    url: str
-
-
-def bare_settings(data_dir: Path, database_url: str) -> Settings:
-    """The least that an app needs."""
-    return Settings(data_dir, database_url, "unix:///nowhere/redis.sock", "test-secret-key", MASTER_KEYS)
-
-
-def migrate(data_dir: Path, database_url: str) -> None:
-    """Run the real migrations."""
-    app = create_core(bare_settings(data_dir, database_url))
-    with open_app(app):
-        upgrade()
-
-
-@contextmanager
-def open_app(app: Flask) -> Iterator[Flask]:
-    """An app context at whose end every connection is closed."""
-    with app.app_context():
-        try:
-            yield app
-        finally:
-            db.session.remove()
-            db.engine.dispose()
-            app.extensions["redis"].close()
-
-
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file, to be copied."""
@@ -180,26 +101,6 @@ def postgres_database(postgres: servers.PostgresCluster, tmp_path_factory: pytes
     postgres.create(name)
     migrate(tmp_path_factory.mktemp("migrated"), postgres.url(name))
     return name
-
-
-#: Leftover connections of an earlier test are cut; only tables with rows are touched.
-EMPTY_ALL = """
-DO $$
-DECLARE
-    one text;
-    filled boolean;
-BEGIN
-    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid();
-    SET LOCAL session_replication_role = replica;
-    FOR one IN SELECT quote_ident(tablename) FROM pg_tables
-        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
-    LOOP
-        EXECUTE 'SELECT EXISTS (SELECT FROM ' || one || ')' INTO filled;
-        IF filled THEN EXECUTE 'DELETE FROM ' || one; END IF;
-    END LOOP;
-END $$
-"""
 
 
 @pytest.fixture

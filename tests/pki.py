@@ -141,9 +141,8 @@ def make_certificate(
         x509.ExtendedKeyUsage(usages),
         *extensions,
     ]
-    if policy_oids:
-        policies = [x509.PolicyInformation(x509.ObjectIdentifier(oid), None) for oid in policy_oids]
-        parts.append(x509.CertificatePolicies(policies))
+    policies = [x509.PolicyInformation(x509.ObjectIdentifier(oid), None) for oid in policy_oids]
+    parts += [x509.CertificatePolicies(policies)] if policies else []
     builder = (
         x509.CertificateBuilder()
         .subject_name(_name(names[0][:64]) if names else _name("nameless"))
