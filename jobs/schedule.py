@@ -133,8 +133,10 @@ def reconcile(connection: Redis, settings: Settings) -> list[str]:
 def _is_right(scheduler: BellScheduler, wanted: Periodic, seconds: int) -> bool:
     """Whether the entry is there, with the right job and interval, and not due absurdly late (a clock was wrong)."""
     due_at = scheduler.connection.zscore(scheduler.scheduled_jobs_key, wanted.id)
+    if due_at is None or due_at > time.time() + 2 * seconds:
+        return False
     job = scheduler.entry(wanted.id)
-    if due_at is None or job is None or due_at > time.time() + 2 * seconds:
+    if job is None:
         return False
     there = (job.func_name, job.origin, job.meta.get("interval"))
     return there == (wanted.job.value, QUEUE_OF[wanted.job].value, seconds)

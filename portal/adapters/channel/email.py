@@ -36,10 +36,21 @@ class SmtpChannel:
         Raises AdapterError: mail_refused (permanent) where the server refuses this recipient or message for good;
         mail_unavailable (temporary) for anything that says nothing of them, our own credentials included.
         """
+        server = self._open()
+        try:
+            _hand_over(server, message)
+        finally:
+            _leave(server)
+
+    def check(self) -> None:
+        """Connect, secure and log in as for a message, and leave. Raises AdapterError as `send` does."""
+        _leave(self._open())
+
+    def _open(self) -> smtplib.SMTP:
         if self._address.scheme not in DEFAULT_PORTS or not self._address.hostname:
             raise AdapterError("mail_not_configured", permanent=False)
         try:
-            server = self._connect(self._address)
+            return self._connect(self._address)
         except smtplib.SMTPAuthenticationError as error:
             raise _unavailable("credentials", error.smtp_code) from None
         except smtplib.SMTPResponseException as error:
@@ -48,10 +59,6 @@ class SmtpChannel:
             raise _unavailable("tls") from None
         except (smtplib.SMTPException, OSError) as error:
             raise _unavailable(type(error).__name__) from None
-        try:
-            _hand_over(server, message)
-        finally:
-            _leave(server)
 
     def _connect(self, address: SplitResult) -> smtplib.SMTP:
         """Connect, secure and log in, leaving nothing open where that fails."""
@@ -63,6 +70,7 @@ class SmtpChannel:
         else:
             server = smtplib.SMTP(host, port, timeout=self._timeout)
         try:
+            server.ehlo_or_helo_if_needed()
             if address.scheme == STARTTLS:
                 server.starttls(context=ssl.create_default_context())
             if address.username:
