@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help check test soak screenshots
+.PHONY: help check test translations soak screenshots
 
 help:
 	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ check: $(VENV)/installed-dev
 	$(BIN)/python -m tests.house.catalogues
 	$(BIN)/deptry portal jobs
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml portal jobs
+
+#: make translations bring the catalogues to the sources (new sentences still want their translation)
+translations: $(VENV)/installed-dev
+	$(BIN)/python -m tests.house.catalogues --update
 
 #: make soak         the exhaustive fault runs; the result is written to bench/results/
 soak: $(VENV)/installed-dev
