@@ -156,7 +156,8 @@ def pebble(
 
     `nonce_reject` is a percentage; `eab` maps key ids to base64url HMAC keys, and makes binding required; `http_port`
     is where http-01 is looked for (challtestsrv's own server by default); `environment` holds further PEBBLE_…
-    variables, such as PEBBLE_VA_ALWAYS_VALID, PEBBLE_AUTHZREUSE or PEBBLE_CHAIN_LENGTH.
+    variables, such as PEBBLE_VA_ALWAYS_VALID, PEBBLE_AUTHZREUSE or PEBBLE_CHAIN_LENGTH. pebble 2.4 panics where a name
+    that is ordered is shorter than one in the `blocklist`: block short ones.
     """
     variables = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": str(nonce_reject), **(environment or {})}
     with short_folder("pebble") as folder:

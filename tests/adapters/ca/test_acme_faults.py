@@ -1,0 +1,277 @@
+"""ACME when the CA is away, busy, strange or hostile."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from portal.adapters.ca.acme import AcmeCa
+from portal.adapters.ca.base import CaOrderState, CaSettings
+from portal.adapters.errors import AdapterError
+from portal.domain.keys import make_csr
+from tests import pki
+from tests.acme_proxy import AcmeProxy, Answer, Request, problem
+from tests.adapters.ca.acme_world import AcmeWorld
+from tests.adapters.ca.contract import code_of, obtain
+from tests.servers import listening_socket
+from tests.tls import loopback_tls
+
+NAMES = ("fault.example.com",)
+
+
+def failure_of(call: Callable[[], Any]) -> AdapterError:
+    with pytest.raises(AdapterError) as caught:
+        call()
+    return caught.value
+
+
+def order(world: AcmeWorld) -> Callable[[], Any]:
+    return lambda: world.connect().new_order(NAMES)
+
+
+def on(path: str, answer: Answer) -> Callable[[Request], Answer | None]:
+    """A rule: answer POSTs to the path so."""
+    return lambda request: answer if request.path.startswith(path) and request.method == "POST" else None
+
+
+def once(rule: Callable[[Request], Answer | None]) -> Callable[[Request], Answer | None]:
+    """The rule, the first time that it has an answer."""
+    counter = itertools.count()
+
+    def first(request: Request) -> Answer | None:
+        answer = rule(request)
+        return answer if answer is not None and next(counter) == 0 else None
+
+    return first
+
+
+def client(url: str, bundle: str | None = None, timeout: float = 5.0) -> AcmeCa:
+    config = {"directory_url": url, "ca_bundle": bundle or loopback_tls().ca_bundle}
+    return AcmeCa(CaSettings("away", config, AcmeCa.make_secrets({}), None, timeout))
+
+
+def test_a_ca_that_is_away_is_unavailable() -> None:
+    with listening_socket() as sock:
+        port = sock.getsockname()[1]
+    assert code_of(client(f"https://127.0.0.1:{port}/dir").register) == ("ca_unavailable", False)
+
+
+def test_a_ca_whose_name_does_not_resolve_is_unavailable() -> None:
+    assert code_of(client("https://ca.invalid/dir").register) == ("ca_unavailable", False)
+
+
+def test_a_black_hole_is_left_in_time() -> None:
+    with listening_socket() as sock:
+        began = time.monotonic()
+        silent = client(f"https://127.0.0.1:{sock.getsockname()[1]}/dir", timeout=0.5)
+        assert code_of(silent.register) == ("ca_unavailable", False)
+        assert time.monotonic() - began < 3
+
+
+def test_a_directory_that_is_not_trusted_is_not_spoken_to(proxied: AcmeWorld) -> None:
+    stranger = pki.test_ca().certificate
+    untrusting = client(proxied.directory_url, pki.to_pem([stranger]))
+    failure = failure_of(untrusting.register)
+    assert (failure.code, failure.permanent) == ("ca_unavailable", False)
+    assert "trusted" in str(failure)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/dir", "ftp://x/", "", "https://", "directory"])
+def test_a_directory_without_https_is_refused(url: str) -> None:
+    assert code_of(lambda: client(url)) == ("ca_refused", True)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_ca_says_when_to_come_back(proxied: AcmeWorld, proxy: AcmeProxy, status: int) -> None:
+    kind = "rateLimited" if status == 429 else "serverInternal"
+    proxy.rule = on("/order-plz", problem(kind, status, "later", Retry_After="3600"))
+    failure = failure_of(order(proxied))
+    assert failure.code == ("ca_rate_limited" if status == 429 else "ca_unavailable")
+    assert not failure.permanent
+    assert failure.not_before is not None
+    assert abs(failure.not_before - datetime.now(UTC) - timedelta(hours=1)) < timedelta(seconds=10)
+    assert len(proxy.payloads("/order-plz")) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "expected"),
+    [
+        ("rateLimited", 403, ("ca_rate_limited", False)),
+        ("accountDoesNotExist", 400, ("ca_account_gone", False)),
+        ("unauthorized", 403, ("ca_refused", True)),
+        ("userActionRequired", 403, ("ca_refused", True)),
+        ("someNewKind", 400, ("ca_refused", True)),
+        ("urn:example:other", 400, ("ca_refused", True)),
+        ("dns", 400, ("ca_unavailable", False)),
+        ("serverInternal", 500, ("ca_unavailable", False)),
+        ("about:blank", 409, ("ca_unavailable", False)),
+        ("badNonce", 400, ("ca_unavailable", False)),
+    ],
+)
+def test_each_refusal_has_its_code(
+    proxied: AcmeWorld, proxy: AcmeProxy, kind: str, status: int, expected: tuple[str, bool]
+) -> None:
+    proxy.rule = on("/order-plz", problem(kind, status))
+    assert code_of(order(proxied)) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, b"<html>not found</html>"),
+        Answer(200, b"[]"),
+        Answer(200, b'{"status": "odd", "authorizations": []}'),
+        Answer(200, b'{"status": "pending", "authorizations": "many"}'),
+        Answer(200, json.dumps({"status": "pending", "authorizations": ["x"] * 201}).encode()),
+        Answer(200, b"{" + b" " * 300_000 + b"}"),
+        Answer(502, b"\xff\xfe bad gateway"),
+        Answer(drops=True),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_tried_again_later(
+    proxied: AcmeWorld, proxy: AcmeProxy, answer: Answer
+) -> None:
+    url = order(proxied)().url
+    proxy.rule = on("/my-order/", answer)
+    assert code_of(lambda: proxied.connect().get_order(url)) == ("ca_unavailable", False)
+
+
+def test_a_redirect_is_not_followed(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
+    proxy.rule = on("/order-plz", Answer(307, b"", {"Location": "https://127.0.0.1:1/order"}))
+    assert code_of(order(proxied)) == ("ca_refused", True)
+
+
+def test_an_address_on_another_host_is_not_asked(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
+    url = order(proxied)().url
+    with listening_socket() as elsewhere:
+        elsewhere.setblocking(False)
+        address = f"https://127.0.0.1:{elsewhere.getsockname()[1]}/latest/meta-data"
+        body = json.dumps({"status": "pending", "authorizations": [address]}).encode()
+        proxy.rule = on("/my-order/", Answer(200, body))
+        assert code_of(lambda: proxied.connect().get_order(url)) == ("ca_refused", True)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+
+
+def test_the_words_of_a_ca_are_shortened_and_made_harmless(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
+    proxy.rule = on("/order-plz", problem("malformed", 400, "\x1b[31mred\r\nForged: line " + "x" * 1000))
+    text = str(failure_of(order(proxied)))
+    assert len(text) < 500
+    assert text.isprintable()
+    assert "Forged" in text
+
+
+def test_errors_hold_no_key(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
+    proxy.rule = on("/order-plz", problem("malformed", 400, "no"))
+    failure = failure_of(order(proxied))
+    secret = proxied.secrets["account_key"].splitlines()[1]
+    assert secret not in repr(failure) + str(failure) + repr(failure.params)
+
+
+def test_a_predecessor_is_named(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
+    proxied.connect().new_order(NAMES, replaces="AQID.BAUG")
+    assert proxy.payloads("/order-plz")[-1]["replaces"] == "AQID.BAUG"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("alreadyReplaced", 409), ("malformed", 400), ("unauthorized", 403)]
+)
+def test_a_ca_that_refuses_the_predecessor_is_asked_once_more_without(
+    proxied: AcmeWorld, proxy: AcmeProxy, kind: str, status: int
+) -> None:
+    def refuse(request: Request) -> Answer | None:
+        names_one = request.path == "/order-plz" and "replaces" in (request.payload or {})
+        return problem(kind, status) if names_one else None
+
+    proxy.rule = refuse
+    assert proxied.connect().new_order(NAMES, replaces="AQID.BAUG").url
+    assert "replaces" not in proxy.payloads("/order-plz")[-1]
+
+
+def test_a_rate_limit_is_no_refusal_of_the_predecessor(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
+    proxy.rule = on("/order-plz", problem("rateLimited", 429))
+    assert code_of(lambda: proxied.connect().new_order(NAMES, replaces="AQID.BAUG"))[0] == "ca_rate_limited"
+    assert len(proxy.payloads("/order-plz")) == 1
+
+
+@pytest.mark.parametrize("path", ["/chalZ/", "/finalize-order/", "/order-plz", "/certZ/"])
+def test_a_lost_answer_costs_no_second_certificate(proxied: AcmeWorld, proxy: AcmeProxy, path: str) -> None:
+    """The server behind does its work; the client hears nothing of it, and takes the step again."""
+    proxy.spoil = once(on(path, Answer(drops=True)))
+    names = (f"{path.strip('/').lower()}.example.com",)
+    before, csr = proxied.issued(), make_csr(names, pki.key())
+    lost, url = 0, ""
+    for _ in range(60):
+        try:
+            url = url or proxied.connect().new_order(names).url
+            seen = proxied.connect().get_order(url)
+            for one in (each for each in seen.authorizations if each.is_pending):
+                proxied.connect().answer(proxied.prove(one))
+            if seen.state is CaOrderState.READY:
+                proxied.connect().finalize(url, csr)
+            if seen.state is CaOrderState.VALID:
+                proxied.connect().download(url, csr)
+                break
+        except AdapterError as error:
+            assert error.code == "ca_unavailable"
+            lost += 1
+        time.sleep(0.05)
+    assert lost == 1
+    assert proxied.issued() == before + 1
+
+
+def test_a_ca_that_is_busy_with_an_order_says_when_to_look_again(
+    proxied: AcmeWorld, proxy: AcmeProxy
+) -> None:
+    url = order(proxied)().url
+    proxy.rule = on("/my-order/", Answer(200, b'{"status": "processing"}', {"Retry-After": "120"}))
+    seen = proxied.connect().get_order(url)
+    assert seen.state is CaOrderState.PROCESSING
+    assert seen.retry_at is not None
+    assert timedelta(seconds=100) < seen.retry_at - datetime.now(UTC) < timedelta(seconds=130)
+
+
+def test_an_existing_account_may_be_told_by_a_conflict(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
+    known = proxied.account_url or ""
+    proxy.rule = on("/sign-me-up", problem("conflict", 409, Location=known))
+    assert proxied.connect().register() == known
+
+
+def test_one_connection_serves_all_the_requests_of_a_client(proxied: AcmeWorld) -> None:
+    ca = proxied.connect()
+    for _ in range(3):
+        ca.new_order(NAMES)
+    pool = ca._net.connection._pool
+    assert pool.num_connections == 1
+
+
+def test_a_connection_that_the_ca_closed_is_opened_anew(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
+    ca = proxied.connect()
+    ca.new_order(NAMES)
+    proxy.rule = once(on("/order-plz", Answer(503, b"", {"Connection": "close"})))
+    failure_of(lambda: ca.new_order(NAMES))
+    assert ca.new_order(NAMES).url
+
+
+def test_a_whole_order_goes_through_the_proxy(proxied: AcmeWorld) -> None:
+    names = ("whole.example.com",)
+    assert obtain(proxied, names, make_csr(names, pki.key()))
+
+
+def test_a_slow_answer_is_given_up_in_time(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
+    def dawdle(request: Request) -> Answer | None:
+        if request.path == "/order-plz":
+            time.sleep(1.5)
+        return None
+
+    proxied.timeout = 0.7
+    proxy.rule = dawdle
+    began = time.monotonic()
+    assert code_of(order(proxied)) == ("ca_unavailable", False)
+    assert time.monotonic() - began < 1.4
