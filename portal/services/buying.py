@@ -31,7 +31,7 @@ def place_order(certificate_ids: Sequence[str], seen_total_fen: int, actor: Acto
 
     Asked again while it is open, the same order is returned: one order per certificate and purpose, even for clicks
     at the same moment. Raises DomainError: price_changed (the customer saw another total), order_already_open (for
-    some of these certificates; `order_id` says which), and the codes of hosting.offers.
+    some of these certificates; `number` says which), and the codes of hosting.offers.
     """
     ids = tuple(dict.fromkeys(certificate_ids))
     offered = offers(ids, actor.organisation_id, now)
@@ -71,7 +71,7 @@ def _same_or_refuse(order: Order, certificate_ids: Sequence[str]) -> Order:
     if {line.certificate_id for line in order.lines} != set(
         certificate_ids
     ) or order.state is not OrderState.OPEN:
-        raise DomainError("order_already_open", order_id=order.id)
+        raise DomainError("order_already_open", number=order.number)
     return order
 
 
@@ -124,11 +124,11 @@ def cancel(order: Order, actor: Actor, now: datetime) -> None:
     db.session.commit()
 
 
-def get_order(order_id: str, organisation_id: str) -> Order:
-    """An order of this organisation with its lines and payments. Raises DomainError("order_not_found")."""
+def get_order(number: str, organisation_id: str) -> Order:
+    """The order of that number of this organisation with its lines and payments. Raises DomainError("order_not_found")."""
     query = (
         select(Order)
-        .where(Order.id == order_id, Order.organisation_id == organisation_id)
+        .where(Order.number == number, Order.organisation_id == organisation_id)
         .options(
             selectinload(Order.lines).joinedload(OrderLine.certificate),
             selectinload(Order.lines).joinedload(OrderLine.product),

@@ -17,7 +17,17 @@ from portal.web.messages import message_of
 log = structlog.get_logger(__name__)
 
 #: Domain codes that have a status of their own; any other refusal is 422.
-STATUSES = {"already_hosted": 409, "forbidden": 403, "not_found": 404}
+STATUSES = {
+    "already_hosted": 409,
+    "certificate_not_found": 404,
+    "duplicate_upload": 409,
+    "forbidden": 403,
+    "not_found": 404,
+    "order_already_open": 409,
+    "order_not_found": 404,
+    "renewal_not_found": 404,
+    "unknown_gateway": 404,
+}
 
 
 def _texts(status: int) -> tuple[str, str]:

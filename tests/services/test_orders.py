@@ -119,7 +119,7 @@ def test_open_order_for_one_blocks_an_order_for_more(
     other = factory.certificate(cast.organisation, pki.make_certificate(["b.example.com"], now=now))
     with pytest.raises(DomainError) as refusal:
         buying.place_order([certificate.id, other.id], 93_800, actor, now)
-    assert (refusal.value.code, refusal.value.params["order_id"]) == ("order_already_open", order.id)
+    assert (refusal.value.code, refusal.value.params["number"]) == ("order_already_open", order.number)
 
 
 def test_several_certificates_are_hosted_in_one_order(
