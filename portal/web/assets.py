@@ -28,14 +28,14 @@ def _content_hash(path: Path) -> str:
 
 
 def register(app: Flask) -> None:
-    """Hash each file once a process. Vendored folders carry their version in the path already."""
+    """Hash each file once a process."""
     root = Path(str(app.static_folder))
     hashes: dict[str, str] = {}
 
     @app.url_defaults
     def _version(endpoint: str, values: dict[str, Any]) -> None:
         name = values.get("filename", "")
-        if endpoint != "static" or (name.startswith("vendor/") and name != ICONS):
+        if endpoint != "static" or not name:
             return
         if name not in hashes or app.debug:
             hashes[name] = _content_hash(root / name)
