@@ -75,6 +75,7 @@ LIVES = {
     "notice": (notices.TRANSITIONS, notices.NoticeState, notices.NoticeEvent, """
         pending          send         sent
         pending          refuse       refused
+        refused          retry        pending
     """),
 }  # fmt: skip
 

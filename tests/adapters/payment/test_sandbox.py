@@ -51,7 +51,9 @@ def test_a_genuine_notification_is_read(gateway):
 
 
 def test_a_refused_payment_is_read_as_unpaid(gateway):
-    assert not gateway.read_notification(sign(NOTIFICATION | {"trade_status": "TRADE_CLOSED"}, SECRET)).is_paid
+    assert not gateway.read_notification(
+        sign(NOTIFICATION | {"trade_status": "TRADE_CLOSED"}, SECRET)
+    ).is_paid
 
 
 def test_a_wrong_amount_reaches_the_caller_who_compares_it(gateway):
