@@ -53,7 +53,7 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-PlainJson = JSON().with_variant(JSONB(), "postgresql")
+PlainJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 RowId = Annotated[str, mapped_column(String(32), primary_key=True, default=new_id)]
 ShortText = Annotated[str, mapped_column(String(255))]

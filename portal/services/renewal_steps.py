@@ -119,7 +119,7 @@ def issue(renewal: Renewal, now: datetime) -> Advance | Wait:
     key = open_renewal_key(renewal)
     check_issued(chain, Ordered(tuple(renewal.names), key.public_key()), now)
     successor = activating.successor_of(renewal, chain, key, now)
-    values = {"successor_id": successor.id, "issued_at": now, "private_key": None}
+    values = {"issued_at": now, "private_key": None}
     return Advance(
         RenewalEvent.ISSUE,
         due_at=now,
