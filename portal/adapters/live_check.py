@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import socket
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +74,7 @@ def check_address(address: str, *, timeout: float, allowed_networks: Sequence[st
 def _split(address: str) -> tuple[str, int]:
     """ "host:port" or "[v6]:port" as its parts."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise AdapterError(FORBIDDEN, permanent=True, address=address)
     return host.strip("[]"), int(port)
 
@@ -110,7 +109,7 @@ def _presented(endpoint: outbound.Endpoint, host: str, timeout: float) -> bytes:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with (
-        socket.create_connection((endpoint.ip, endpoint.port), timeout) as plain,
+        outbound.dial(endpoint, timeout) as plain,
         context.wrap_socket(plain, server_hostname=host) as secure,
     ):
         return secure.getpeercert(binary_form=True) or b""

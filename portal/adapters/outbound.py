@@ -94,10 +94,22 @@ def connect(host: str, port: int, *, timeout: float, allowed_networks: Sequence[
     """A TCP connection to the first address of `host` that answers. Raises as `resolve` does."""
     for endpoint in resolve(host, port, timeout=timeout, allowed_networks=allowed_networks):
         try:
-            return socket.create_connection((endpoint.ip, endpoint.port), timeout)
+            return dial(endpoint, timeout)
         except OSError:
             continue
     raise AdapterError(UNREACHABLE, permanent=False, host=host)
+
+
+def dial(endpoint: Endpoint, timeout: float) -> socket.socket:
+    """A TCP connection to this address, without asking the resolver again. Raises OSError."""
+    made = socket.socket(socket.AF_INET6 if ":" in endpoint.ip else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.settimeout(timeout)
+        made.connect((endpoint.ip, endpoint.port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def session(*, timeout: float, allowed_networks: Sequence[str] = ()) -> requests.Session:
@@ -153,7 +165,7 @@ class _GuardedAdapter(HTTPAdapter):
 
 
 def _guarded_pools(timeout: float, allowed_networks: tuple[str, ...]) -> dict[str, type[HTTPConnectionPool]]:
-    def dial(connection: HTTPConnection) -> socket.socket:
+    def open_socket(connection: HTTPConnection) -> socket.socket:
         host = connection._dns_host
         try:
             return connect(host, connection.port or 443, timeout=timeout, allowed_networks=allowed_networks)
@@ -164,11 +176,11 @@ def _guarded_pools(timeout: float, allowed_networks: tuple[str, ...]) -> dict[st
 
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return dial(self)
+            return open_socket(self)
 
     class Secure(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            return dial(self)
+            return open_socket(self)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
