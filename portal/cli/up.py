@@ -60,6 +60,9 @@ def _tell(installation: Installation) -> None:
             "  It opens every private key and credential stored here. Keep a copy of it in a safe place, apart from\n"
             "  the database's: whoever loses it loses all keys, and nobody can bring them back."
         )
-    if installation.is_first_run:
-        click.echo(f"set up the first operator at {settings.base_url}/setup, or with: portal create-operator")
+    if installation.needs_operator:
+        click.echo(
+            f"set up the first operator at {settings.base_url}/setup\n"
+            f"  with the code in {settings.data_dir / 'setup.code'}, or with: portal create-operator"
+        )
     click.echo("Ctrl-C ends it.")

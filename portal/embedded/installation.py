@@ -14,7 +14,6 @@ import structlog
 from flask_migrate import upgrade
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import inspect
 
 from portal.app import create_core
 from portal.embedded import programs
@@ -22,6 +21,7 @@ from portal.embedded.redis_server import EmbeddedRedis
 from portal.embedded.supervisor import Program, Supervisor
 from portal.extensions import db
 from portal.queue import EvictingRedisError, refuse_eviction
+from portal.services import operators
 from portal.settings import Settings, child_environment, from_env, is_set
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ class Installation:
         self._before = tuple(before)
         self._environment = child_environment({"TZ": "UTC", "PYTHONUNBUFFERED": "1", **environment})
         self.settings: Settings = from_env(self._environment)
-        self.is_first_run = False
+        self.needs_operator = False
         self._lock: IO[bytes] | None = None
         self._redis: EmbeddedRedis | None = None
         self._supervisor: Supervisor | None = None
@@ -111,8 +111,10 @@ class Installation:
     def _bring_schema_up(self) -> None:
         app = create_core(self.settings)
         with app.app_context():
-            self.is_first_run = not inspect(db.engine).has_table("users")
             upgrade()
+            self.needs_operator = not operators.has_operator(db.session)
+            if self.needs_operator:
+                operators.set_up_code()
             db.session.remove()
             db.engine.dispose()
 
