@@ -3,7 +3,8 @@
    data-dialog="#id" / data-close             open a <dialog> / close what the button sits in
    .drop                                      a file field that takes dropped files and names the chosen one
    data-submit-on-change                      submit the form when this control changes
-   data-reveal="#id"                          show or hide a password */
+   data-reveal="#id"                          show or hide a password
+   data-confirm="question"                    on a submit button: ask before the form is sent */
 (function () {
   "use strict";
 
@@ -65,6 +66,24 @@
       event.target.closest?.(".drop")?.classList.toggle("over", over);
     });
   }
+
+  /* Asked before htmx or the browser sends the form: hence in the capturing phase. */
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (!button?.dataset.confirm || button.dataset.confirmed) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const dialog = document.querySelector("#confirm");
+    dialog.querySelector("#confirm-text").textContent = button.dataset.confirm;
+    dialog.returnValue = "no";
+    dialog.onclose = () => {
+      if (dialog.returnValue !== "yes") return;
+      button.dataset.confirmed = "yes";
+      event.target.requestSubmit(button);
+      delete button.dataset.confirmed;
+    };
+    dialog.showModal();
+  }, true);
 
   /* A dialog fetched by htmx opens itself. */
   document.addEventListener("htmx:after:swap", () => {

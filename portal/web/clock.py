@@ -1,10 +1,7 @@
-"""The only clock of the pages: views read it once and pass it on."""
+"""The clock of the pages, under the name that views use: read once a request and passed on."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from portal.clock import utc_now as now
 
-
-def now() -> datetime:
-    """The present moment, aware UTC."""
-    return datetime.now(UTC)
+__all__ = ["now"]
