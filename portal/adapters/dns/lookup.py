@@ -18,7 +18,7 @@ def split_address(text: str, setting: str = "server") -> tuple[str, int]:
     """ "host", "host:port" or "[v6]:port". Raises AdapterError(dns_settings)."""
     host, port = text.strip(), DNS_PORT
     if host.startswith("["):
-        host, _, rest = host[1:].partition("]")
+        host, _, rest = host[1:].rpartition("]")
         digits = rest.removeprefix(":")
     elif host.count(":") == 1:
         host, _, digits = host.partition(":")
@@ -62,5 +62,5 @@ def ask(
         return asked.resolve(name, kind, search=False)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return None
-    except (dns.exception.DNSException, OSError) as error:
+    except (dns.exception.DNSException, OSError, EOFError) as error:
         raise unavailable(", ".join(map(str, asked.nameservers)), type(error).__name__) from None

@@ -5,6 +5,7 @@ Over TCP: an answer that is lost is noticed, and an unsigned one cannot be forge
 
 from __future__ import annotations
 
+import base64
 import binascii
 from collections.abc import Mapping
 
@@ -73,7 +74,7 @@ class Rfc2136Dns:
             answer = dns.query.tcp(update, self._host, timeout=self._timeout, port=self._port)
         except dns.tsig.PeerError as error:
             raise refused(self._server, type(error).__name__) from None
-        except (dns.exception.DNSException, OSError) as error:
+        except (dns.exception.DNSException, OSError, EOFError) as error:
             raise unavailable(self._server, type(error).__name__) from None
         code = answer.rcode()
         if code == dns.rcode.NOERROR:
@@ -97,6 +98,6 @@ def _tsig_key(config: Mapping[str, str], secrets: Mapping[str, str]) -> dns.tsig
     if not name or not secret or algorithm not in _ALGORITHMS:
         raise wrong_setting("key_name" if not name else "key_secret" if not secret else "key_algorithm")
     try:
-        return dns.tsig.Key(name, secret, algorithm)
+        return dns.tsig.Key(name, base64.b64decode(secret, validate=True), algorithm)
     except (binascii.Error, ValueError, dns.exception.DNSException):
         raise wrong_setting("key_secret") from None
