@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.domain.deployment import DeploymentState
 from portal.extensions import Model
 from portal.models.certificate import Certificate
-from portal.models.operation import Operation, due_index
+from portal.models.operation import Operation, attention_index, due_index
 from portal.models.types import EnumText, Moment, PlainJson, RowId, ShortText, UtcDateTime
 
 
@@ -91,6 +91,7 @@ class Deployment(Operation, Model):
     __table_args__ = (
         UniqueConstraint("target_id", "certificate_id", name="uq_deployments_target_certificate"),
         due_index("deployments"),
+        attention_index("deployments", "stopped_at IS NOT NULL OR state = 'not_live'"),
     )
 
     id: Mapped[RowId]

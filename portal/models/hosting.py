@@ -12,7 +12,7 @@ from portal.domain.renewal import RenewalState
 from portal.extensions import Model
 from portal.models.catalogue import Product
 from portal.models.certificate import Certificate
-from portal.models.operation import Operation, due_index
+from portal.models.operation import Operation, attention_index, due_index
 from portal.models.types import EnumText, Moment, PlainJson, RowId, UtcDateTime
 
 
@@ -30,6 +30,12 @@ class Hosting(Model):
             unique=True,
             sqlite_where=text("state IN ('hosted', 'failed')"),
             postgresql_where=text("state IN ('hosted', 'failed')"),
+        ),
+        Index(
+            "ix_hostings_failed",
+            "created_at",
+            sqlite_where=text("state = 'failed'"),
+            postgresql_where=text("state = 'failed'"),
         ),
     )
 
@@ -57,6 +63,14 @@ class Renewal(Operation, Model):
     __table_args__ = (
         UniqueConstraint("hosting_id", "sequence", name="uq_renewals_hosting_sequence"),
         due_index("renewals"),
+        attention_index("renewals"),
+        Index(
+            "ix_renewals_in_flight",
+            "started_at",
+            "id",
+            sqlite_where=text("started_at IS NOT NULL AND finished_at IS NULL"),
+            postgresql_where=text("started_at IS NOT NULL AND finished_at IS NULL"),
+        ),
     )
 
     id: Mapped[RowId]

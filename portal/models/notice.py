@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.domain.notices import NoticeKind, NoticeState
 from portal.extensions import Model
-from portal.models.operation import Operation, due_index
+from portal.models.operation import Operation, attention_index, due_index
 from portal.models.types import EnumText, Moment, PlainJson, RowId, Slug, UtcDateTime
 
 
@@ -26,6 +26,7 @@ class Notice(Operation, Model):
         ),
         Index("ix_notices_organisation", "organisation_id", "created_at"),
         due_index("notices"),
+        attention_index("notices"),
     )
 
     id: Mapped[RowId]

@@ -37,3 +37,9 @@ def due_index(table: str) -> Index:
     """The partial index that every list of due work comes from."""
     live = text("next_attempt_at IS NOT NULL")
     return Index(f"ix_{table}_due", "next_attempt_at", "id", sqlite_where=live, postgresql_where=live)
+
+
+def attention_index(table: str, condition: str = "stopped_at IS NOT NULL") -> Index:
+    """The partial index behind the operator's list of what needs a person, oldest first."""
+    where = text(condition)
+    return Index(f"ix_{table}_attention", "stopped_at", "id", sqlite_where=where, postgresql_where=where)

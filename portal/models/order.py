@@ -13,7 +13,7 @@ from portal.domain.pricing import Item
 from portal.extensions import Model
 from portal.models.catalogue import Product
 from portal.models.certificate import Certificate
-from portal.models.operation import Operation, due_index
+from portal.models.operation import Operation, attention_index, due_index
 from portal.models.types import EnumText, Moment, RowId, UtcDateTime
 
 
@@ -25,7 +25,9 @@ class Order(Operation, Model):
     __tablename__ = "orders"
     __table_args__ = (
         Index("ix_orders_list", "organisation_id", "created_at", "id"),
+        Index("ix_orders_recent", "created_at", "id"),
         due_index("orders"),
+        attention_index("orders", "stopped_at IS NOT NULL OR state = 'disputed'"),
     )
 
     id: Mapped[RowId]

@@ -238,6 +238,7 @@ def upgrade():
     sa.UniqueConstraint('subject_id', 'kind', 'threshold', 'recipient', name='uq_notices_subject_kind_recipient')
     )
     with op.batch_alter_table('notices', schema=None) as batch_op:
+        batch_op.create_index('ix_notices_attention', ['stopped_at', 'id'], unique=False, sqlite_where=sa.text('stopped_at IS NOT NULL'), postgresql_where=sa.text('stopped_at IS NOT NULL'))
         batch_op.create_index('ix_notices_due', ['next_attempt_at', 'id'], unique=False, sqlite_where=sa.text('next_attempt_at IS NOT NULL'), postgresql_where=sa.text('next_attempt_at IS NOT NULL'))
         batch_op.create_index('ix_notices_organisation', ['organisation_id', 'created_at'], unique=False)
 
@@ -271,8 +272,10 @@ def upgrade():
     sa.UniqueConstraint('number', name=op.f('uq_orders_number'))
     )
     with op.batch_alter_table('orders', schema=None) as batch_op:
+        batch_op.create_index('ix_orders_attention', ['stopped_at', 'id'], unique=False, sqlite_where=sa.text("stopped_at IS NOT NULL OR state = 'disputed'"), postgresql_where=sa.text("stopped_at IS NOT NULL OR state = 'disputed'"))
         batch_op.create_index('ix_orders_due', ['next_attempt_at', 'id'], unique=False, sqlite_where=sa.text('next_attempt_at IS NOT NULL'), postgresql_where=sa.text('next_attempt_at IS NOT NULL'))
         batch_op.create_index('ix_orders_list', ['organisation_id', 'created_at', 'id'], unique=False)
+        batch_op.create_index('ix_orders_recent', ['created_at', 'id'], unique=False)
 
     op.create_table('products',
     sa.Column('id', sa.String(length=32), nullable=False),
@@ -393,6 +396,7 @@ def upgrade():
     )
     with op.batch_alter_table('hostings', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_hostings_certificate_id'), ['certificate_id'], unique=False)
+        batch_op.create_index('ix_hostings_failed', ['created_at'], unique=False, sqlite_where=sa.text("state = 'failed'"), postgresql_where=sa.text("state = 'failed'"))
         batch_op.create_index(batch_op.f('ix_hostings_organisation_id'), ['organisation_id'], unique=False)
         batch_op.create_index('uq_hostings_active_certificate', ['certificate_id'], unique=True, sqlite_where=sa.text("state IN ('hosted', 'failed')"), postgresql_where=sa.text("state IN ('hosted', 'failed')"))
 
@@ -434,8 +438,10 @@ def upgrade():
     sa.UniqueConstraint('successor_id', name=op.f('uq_renewals_successor_id'))
     )
     with op.batch_alter_table('renewals', schema=None) as batch_op:
+        batch_op.create_index('ix_renewals_attention', ['stopped_at', 'id'], unique=False, sqlite_where=sa.text('stopped_at IS NOT NULL'), postgresql_where=sa.text('stopped_at IS NOT NULL'))
         batch_op.create_index('ix_renewals_due', ['next_attempt_at', 'id'], unique=False, sqlite_where=sa.text('next_attempt_at IS NOT NULL'), postgresql_where=sa.text('next_attempt_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_renewals_hosting_id'), ['hosting_id'], unique=False)
+        batch_op.create_index('ix_renewals_in_flight', ['started_at', 'id'], unique=False, sqlite_where=sa.text('started_at IS NOT NULL AND finished_at IS NULL'), postgresql_where=sa.text('started_at IS NOT NULL AND finished_at IS NULL'))
         batch_op.create_index(batch_op.f('ix_renewals_organisation_id'), ['organisation_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_renewals_predecessor_id'), ['predecessor_id'], unique=False)
 
@@ -480,6 +486,7 @@ def upgrade():
     sa.UniqueConstraint('target_id', 'certificate_id', name='uq_deployments_target_certificate')
     )
     with op.batch_alter_table('deployments', schema=None) as batch_op:
+        batch_op.create_index('ix_deployments_attention', ['stopped_at', 'id'], unique=False, sqlite_where=sa.text("stopped_at IS NOT NULL OR state = 'not_live'"), postgresql_where=sa.text("stopped_at IS NOT NULL OR state = 'not_live'"))
         batch_op.create_index(batch_op.f('ix_deployments_certificate_id'), ['certificate_id'], unique=False)
         batch_op.create_index('ix_deployments_due', ['next_attempt_at', 'id'], unique=False, sqlite_where=sa.text('next_attempt_at IS NOT NULL'), postgresql_where=sa.text('next_attempt_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_deployments_organisation_id'), ['organisation_id'], unique=False)
@@ -497,6 +504,7 @@ def downgrade():
         batch_op.drop_index(batch_op.f('ix_deployments_organisation_id'))
         batch_op.drop_index('ix_deployments_due', sqlite_where=sa.text('next_attempt_at IS NOT NULL'), postgresql_where=sa.text('next_attempt_at IS NOT NULL'))
         batch_op.drop_index(batch_op.f('ix_deployments_certificate_id'))
+        batch_op.drop_index('ix_deployments_attention', sqlite_where=sa.text("stopped_at IS NOT NULL OR state = 'not_live'"), postgresql_where=sa.text("stopped_at IS NOT NULL OR state = 'not_live'"))
 
     op.drop_table('deployments')
     with op.batch_alter_table('challenge_responses', schema=None) as batch_op:
@@ -506,13 +514,16 @@ def downgrade():
     with op.batch_alter_table('renewals', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_renewals_predecessor_id'))
         batch_op.drop_index(batch_op.f('ix_renewals_organisation_id'))
+        batch_op.drop_index('ix_renewals_in_flight', sqlite_where=sa.text('started_at IS NOT NULL AND finished_at IS NULL'), postgresql_where=sa.text('started_at IS NOT NULL AND finished_at IS NULL'))
         batch_op.drop_index(batch_op.f('ix_renewals_hosting_id'))
         batch_op.drop_index('ix_renewals_due', sqlite_where=sa.text('next_attempt_at IS NOT NULL'), postgresql_where=sa.text('next_attempt_at IS NOT NULL'))
+        batch_op.drop_index('ix_renewals_attention', sqlite_where=sa.text('stopped_at IS NOT NULL'), postgresql_where=sa.text('stopped_at IS NOT NULL'))
 
     op.drop_table('renewals')
     with op.batch_alter_table('hostings', schema=None) as batch_op:
         batch_op.drop_index('uq_hostings_active_certificate', sqlite_where=sa.text("state IN ('hosted', 'failed')"), postgresql_where=sa.text("state IN ('hosted', 'failed')"))
         batch_op.drop_index(batch_op.f('ix_hostings_organisation_id'))
+        batch_op.drop_index('ix_hostings_failed', sqlite_where=sa.text("state = 'failed'"), postgresql_where=sa.text("state = 'failed'"))
         batch_op.drop_index(batch_op.f('ix_hostings_certificate_id'))
 
     op.drop_table('hostings')
@@ -540,13 +551,16 @@ def downgrade():
 
     op.drop_table('products')
     with op.batch_alter_table('orders', schema=None) as batch_op:
+        batch_op.drop_index('ix_orders_recent')
         batch_op.drop_index('ix_orders_list')
         batch_op.drop_index('ix_orders_due', sqlite_where=sa.text('next_attempt_at IS NOT NULL'), postgresql_where=sa.text('next_attempt_at IS NOT NULL'))
+        batch_op.drop_index('ix_orders_attention', sqlite_where=sa.text("stopped_at IS NOT NULL OR state = 'disputed'"), postgresql_where=sa.text("stopped_at IS NOT NULL OR state = 'disputed'"))
 
     op.drop_table('orders')
     with op.batch_alter_table('notices', schema=None) as batch_op:
         batch_op.drop_index('ix_notices_organisation')
         batch_op.drop_index('ix_notices_due', sqlite_where=sa.text('next_attempt_at IS NOT NULL'), postgresql_where=sa.text('next_attempt_at IS NOT NULL'))
+        batch_op.drop_index('ix_notices_attention', sqlite_where=sa.text('stopped_at IS NOT NULL'), postgresql_where=sa.text('stopped_at IS NOT NULL'))
 
     op.drop_table('notices')
     with op.batch_alter_table('memberships', schema=None) as batch_op:
