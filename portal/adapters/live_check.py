@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import ssl
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,14 +45,15 @@ def see_served(
     """What is served for `host` (a DNS name), one result for each A and AAAA, in the resolver's order.
 
     `address` ("host:port") is connected to instead of `host`:443, with the same SNI. Addresses that this machine has
-    no route to (IPv6 without IPv6) are left out as long as another one answers.
+    no route to (IPv6 without IPv6) are left out as long as another one answers. `timeout` (seconds) is for the whole.
     Raises AdapterError: live_unreachable (temporary, names the address that did not answer),
     live_address_forbidden (permanent).
     """
     name, port = _split(address) if address else (host, 443)
+    deadline = time.monotonic() + timeout
     endpoints = _resolve(name, port, timeout, allowed_networks)
     with ThreadPoolExecutor(max_workers=len(endpoints)) as pool:
-        seen = list(pool.map(lambda endpoint: _look(endpoint, host, timeout), endpoints))
+        seen = list(pool.map(lambda endpoint: _look(endpoint, host, deadline), endpoints))
     served = tuple(one for one in seen if one is not None)
     if not served:
         raise AdapterError(UNREACHABLE, permanent=False, host=host, address=str(endpoints[0]))
@@ -91,10 +93,10 @@ def _resolve(
         raise renamed from None
 
 
-def _look(endpoint: outbound.Endpoint, host: str, timeout: float) -> Served | None:
+def _look(endpoint: outbound.Endpoint, host: str, deadline: float) -> Served | None:
     """One handshake; None where there is no route to this address. Raises AdapterError("live_unreachable")."""
     try:
-        return _read(_presented(endpoint, host, timeout), str(endpoint))
+        return _read(_presented(endpoint, host, deadline), str(endpoint))
     except OSError as error:  # ssl.SSLError and timeouts are OSErrors
         if error.errno in _NO_ROUTE:
             return None
@@ -103,16 +105,27 @@ def _look(endpoint: outbound.Endpoint, host: str, timeout: float) -> Served | No
     raise AdapterError(UNREACHABLE, permanent=False, host=host, address=str(endpoint))
 
 
-def _presented(endpoint: outbound.Endpoint, host: str, timeout: float) -> bytes:
+def _presented(endpoint: outbound.Endpoint, host: str, deadline: float) -> bytes:
     """The DER of the leaf in the server's first flight."""
+    with outbound.dial(endpoint, _left(deadline)) as plain:
+        plain.settimeout(_left(deadline))
+        with _lenient_context().wrap_socket(plain, server_hostname=host) as secure:
+            return secure.getpeercert(binary_form=True) or b""
+
+
+def _left(deadline: float) -> float:
+    """Seconds until the deadline, never none: a socket without a timeout would wait for ever."""
+    return max(deadline - time.monotonic(), 0.01)
+
+
+def _lenient_context() -> ssl.SSLContext:
+    """A client that accepts old protocols, short keys and any certificate: it looks, it does not trust."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with (
-        outbound.dial(endpoint, timeout) as plain,
-        context.wrap_socket(plain, server_hostname=host) as secure,
-    ):
-        return secure.getpeercert(binary_form=True) or b""
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
+    return context
 
 
 def _read(der: bytes, address: str) -> Served:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -136,6 +138,29 @@ def refusal(host: str, address: str | None, **options: Any) -> tuple[str, bool]:
     with pytest.raises(AdapterError) as caught:
         see_served(host, address, **{"timeout": 0.5, "allowed_networks": LOOPBACK, **options})
     return caught.value.code, caught.value.permanent
+
+
+def test_a_server_with_a_short_key_is_seen(tmp_path: Path) -> None:
+    made = pki.make_certificate(key_type="rsa-1024")
+    (tmp_path / "both.pem").write_text(made.key_pem + made.leaf_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.load_cert_chain(tmp_path / "both.pem")
+    with listening_socket() as listener, context.wrap_socket(listener, server_side=True) as server:
+        thread = threading.Thread(target=lambda: server.accept()[0].close(), daemon=True)
+        thread.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        (seen,) = see_served("shop.example.com", address, timeout=5, allowed_networks=LOOPBACK)
+        thread.join(5)
+    assert seen.sha256 == sha256_of(made.leaf)
+
+
+def test_the_time_given_is_for_the_whole_look() -> None:
+    with listening_socket() as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        started = time.monotonic()
+        assert refusal("shop.example.com", address, timeout=0.3) == (live_check.UNREACHABLE, False)
+    assert time.monotonic() - started < 2
 
 
 def test_a_closed_port_is_unreachable() -> None:
