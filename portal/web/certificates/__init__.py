@@ -1,1 +1,1 @@
-"""Certificates: overview, list, upload, one certificate."""
+"""Overview, certificates, uploads."""

@@ -1,1 +1,1 @@
-"""Orders and payment."""
+"""Orders and their payment."""

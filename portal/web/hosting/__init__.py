@@ -1,1 +1,1 @@
-"""Hosting: the list, the picker, the confirmation, a renewal."""
+"""The list of hostings, the picker, the confirmation."""

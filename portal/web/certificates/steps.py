@@ -1,0 +1,76 @@
+"""A renewal's steps in words: what each one is, how it stands, what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from portal.domain.renewal import RenewalState
+from portal.services.timelines import Status, Step, StepName, Timeline
+from portal.web.locale import moment
+from portal.web.messages import message_for
+from portal.web.refusals import NEXT_STEPS
+
+TITLES: Mapping[StepName, Any] = {
+    StepName.DETAILS: _l("Copy the details"),
+    StepName.KEY: _l("New private key"),
+    StepName.REQUEST: _l("Request to the CA"),
+    StepName.DOMAIN_CHECK: _l("Domain check"),
+    StepName.CA: _l("Issued by the CA"),
+    StepName.DEPLOY: _l("Deploy"),
+    StepName.LIVE: _l("Live check"),
+    StepName.NOTIFY: _l("Tell the contacts"),
+}
+
+_DONE_TEXTS: Mapping[StepName, Any] = {
+    StepName.DETAILS: _l("Names, key type and product of the predecessor."),
+    StepName.KEY: _l("Made here, stored sealed."),
+    StepName.DOMAIN_CHECK: _l("The CA has verified every name."),
+    StepName.LIVE: _l("The new certificate was seen in a TLS handshake."),
+}
+
+
+def trail(timeline: Timeline) -> list[dict[str, Any]]:
+    """The steps as the `steps` macro takes them."""
+    return [_shown(step, timeline) for step in timeline.steps]
+
+
+def _shown(step: Step, timeline: Timeline) -> dict[str, Any]:
+    title = str(TITLES[step.name])
+    if step.target is not None:
+        title = f"{title} · {step.target.product.upper()} {step.target.domain}"
+    return {"title": title, "status": step.status.value, "at": step.at, "text": _text(step, timeline)}
+
+
+def _text(step: Step, timeline: Timeline) -> str:
+    if step.error_code is not None:
+        return _trouble(step)
+    if step.name is StepName.DEPLOY and step.target is None:
+        return _no_targets(timeline) if step.status is Status.DONE else ""
+    if step.status is Status.WAITING and step.again_at is not None:
+        return str(_("Begins on %(at)s.", at=moment(step.again_at)))
+    if step.status is not Status.DONE:
+        return ""
+    return str(_DONE_TEXTS.get(step.name, ""))
+
+
+def _no_targets(timeline: Timeline) -> str:
+    if timeline.renewal.state in (RenewalState.DONE, RenewalState.DEPLOYING):
+        return str(
+            _("There is no cloud target: download the new certificate and install it on your servers.")
+        )
+    return ""
+
+
+def _trouble(step: Step) -> str:
+    """The error in plain language, the next step, and when it is tried again."""
+    code = step.error_code or ""
+    parts = [message_for(code, step.error_params)]
+    if code in NEXT_STEPS:
+        parts.append(str(NEXT_STEPS[code]))
+    if step.again_at is not None:
+        parts.append(_("Tried again on %(at)s.", at=moment(step.again_at)))
+    return " ".join(parts)

@@ -1,0 +1,8 @@
+"""Importing this module gathers every view of the area; `blueprint` is what the app registers."""
+
+from __future__ import annotations
+
+from portal.web.certificates import downloads, listing, overview, pages, uploads
+from portal.web.certificates.blueprint import blueprint
+
+__all__ = ["blueprint", "downloads", "listing", "overview", "pages", "uploads"]
