@@ -1,0 +1,115 @@
+"""`portal ca`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography import x509
+from flask import Flask
+
+from portal.cli import context, portal
+from portal.services import ca_accounts
+from portal.settings import Settings
+from tests.pebble import Pebble, pebble
+
+pytestmark = pytest.mark.databases("sqlite")
+
+EAB = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Pebble]:
+    """One that wants external account binding."""
+    with pebble(nonce_reject=20, eab=EAB) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def installation(core_app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands work on this test's database."""
+    monkeypatch.setattr(context, "from_env", lambda: settings)
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(portal, ["ca", *words])
+
+
+def acme_words(server: Pebble, folder: Path, kid: str = "kid-1") -> list[str]:
+    """The options of an account there."""
+    hmac = folder / "hmac"
+    hmac.write_text(EAB["kid-1"] + "\n")
+    words = ["--directory", server.directory_url, "--ca-bundle", str(server.ca_bundle_path)]
+    words += ["--eab-kid", kid, "--eab-hmac-file", str(hmac), "--resolver", server.dns_address]
+    options = [f"{key}={value}" for key, value in server.dns_options.items()]
+    return [*words, "--dns", "sandbox", *(word for option in options for word in ("--dns-option", option))]
+
+
+def test_a_private_ca_needs_a_name_alone() -> None:
+    done = run("add", "Internal", "--option", "validity_days=90")
+    assert done.exit_code == 0, done.output
+    account = ca_accounts.get("Internal")
+    assert (account.kind, account.config["validity_days"]) == ("private", "90")
+    assert account.account_url in done.output
+
+
+def test_an_acme_account_is_registered_with_its_binding(server: Pebble, tmp_path: Path) -> None:
+    done = run("add", "Public", *acme_words(server, tmp_path))
+    assert done.exit_code == 0, done.output
+    account = ca_accounts.get("Public")
+    assert (account.kind, account.config["challenge"]) == ("acme", "dns-01")
+    assert account.account_url is not None
+    assert account.account_url.startswith("https://127.0.0.1")
+    assert EAB["kid-1"] not in str(account.config) + done.output
+    assert ca_accounts.connect(account).new_order(("a.example.com",)).url
+
+
+def test_a_registration_that_failed_is_mended_by_the_same_command(server: Pebble, tmp_path: Path) -> None:
+    wrong = run("add", "Public", *acme_words(server, tmp_path, "kid-9"))
+    assert wrong.exit_code == 1
+    assert wrong.output.startswith("Error: ca_refused")
+    assert ca_accounts.get("Public").account_url is None
+    assert run("add", "Public", *acme_words(server, tmp_path)).exit_code == 0
+
+
+def test_accounts_are_listed_without_secrets() -> None:
+    run("add", "One")
+    run("add", "Two")
+    lines = run("list").output.splitlines()
+    assert [line.split("\t")[:2] for line in lines] == [["One", "private"], ["Two", "private"]]
+    assert "PRIVATE" not in run("list").output
+
+
+def test_the_root_of_a_private_ca_is_printed() -> None:
+    run("add", "Internal", "--option", "subject=Acme Works")
+    root = x509.load_pem_x509_certificate(run("root", "Internal").output.encode())
+    assert "Acme Works Root" in root.subject.rfc4514_string()
+
+
+def test_a_taken_name_is_one_line() -> None:
+    run("add", "Internal")
+    done = run("add", "Internal")
+    assert (done.exit_code, done.output) == (1, "Error: ca_name_taken(name=Internal)\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--directory", "https://ca.test/dir", "--challenge", "dns-01"),
+        ("--directory", "https://ca.test/dir", "--eab-kid", "kid"),
+        ("--option", "nonsense"),
+        ("--kind", "unheard-of"),
+        ("--dns", "unheard-of"),
+    ],
+)
+def test_wrong_usage_is_explained_and_adds_nothing(words: tuple[str, ...]) -> None:
+    done = run("add", "Wrong", *words)
+    assert done.exit_code == 2
+    assert ca_accounts.list_all() == []
+
+
+def test_a_dns_provider_without_its_server_is_refused() -> None:
+    done = run("add", "Wrong", "--directory", "https://ca.test/dir", "--dns", "rfc2136")
+    assert (done.exit_code, "ca_setting_missing(name=dns.server)" in done.output) == (1, True)
