@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, Float, event, literal
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import FunctionElement
 
 from portal.models.types import UtcDateTime
@@ -43,25 +42,21 @@ class database_now(FunctionElement[Any]):
     """The database's own clock, `seconds` from now: leases are measured by it, whatever a worker's clock says."""
 
     type = UtcDateTime()
-    inherit_cache = False
+    inherit_cache = True
     name = "database_now"
 
     def __init__(self, seconds: float = 0) -> None:
-        super().__init__()
-        self.seconds = float(seconds)
+        super().__init__(literal(float(seconds), Float()))
 
 
 @compiles(database_now, "postgresql")
-def _on_postgresql(element: database_now, _compiler: Any, **_options: Any) -> str:
-    return f"(clock_timestamp() + make_interval(secs => {element.seconds!r}))"
+def _on_postgresql(element: database_now, compiler: Any, **options: Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    return f"(clock_timestamp() + make_interval(secs => {seconds}))"
 
 
 @compiles(database_now, "sqlite")
-def _on_sqlite(element: database_now, _compiler: Any, **_options: Any) -> str:
+def _on_sqlite(element: database_now, compiler: Any, **options: Any) -> str:
     # Six decimals, as SQLAlchemy writes them, so that texts compare as times do.
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '{element.seconds:+f} seconds') || '000')"
-
-
-def lease_end(seconds: float) -> ColumnElement[Any]:
-    """The moment `seconds` from now by the database's clock."""
-    return database_now(seconds)
+    seconds = compiler.process(element.clauses, **options)
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, func, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from portal.database import database_now, lease_end
+from portal.database import database_now
 from portal.extensions import Base, db
 from portal.models.account import Organisation, User
 from portal.models.history import Heartbeat
@@ -23,7 +23,7 @@ def test_the_databases_clock_is_aware_and_right(session):
 
 @pytest.mark.parametrize("seconds", [-90.5, 0.25, 3600])
 def test_a_lease_ends_when_it_should(session, seconds):
-    read, end = session.execute(select(database_now(), lease_end(seconds))).one()
+    read, end = session.execute(select(database_now(), database_now(seconds))).one()
     assert abs((end - read).total_seconds() - seconds) < 1
 
 

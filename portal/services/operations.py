@@ -167,6 +167,8 @@ def drive(kind: Kind[Any], row_id: str, clock: Clock) -> None:
     patience = BRIEF_WAIT
     while (fence := _claim(kind, row_id, clock())) is not None:
         outcome = _run_step(kind, row_id, fence, clock)
+        if isinstance(outcome, Advance) and outcome.due_at is None:
+            return
         if not isinstance(outcome, Wait):
             continue
         pause = max((outcome.until - clock()).total_seconds(), 0)

@@ -135,12 +135,12 @@ def test_a_writer_whose_claim_was_taken_over_changes_nothing(renewal: Renewal, n
 
 def test_many_drivers_at_once_run_a_step_once(core_app: Flask, renewal: Renewal, now: datetime) -> None:
     script, gate = Script(settle), threading.Barrier(6)
-    kind = script.kind()
+    kind, renewal_id = script.kind(), renewal.id
 
     def drive() -> None:
         with core_app.app_context():
             gate.wait(10)
-            operations.drive(kind, renewal.id, lambda: now)
+            operations.drive(kind, renewal_id, lambda: now)
             db.session.remove()
 
     threads = [threading.Thread(target=drive) for _ in range(6)]
@@ -148,7 +148,7 @@ def test_many_drivers_at_once_run_a_step_once(core_app: Flask, renewal: Renewal,
         one.start()
     for one in threads:
         one.join(30)
-    assert script.ran == [renewal.id]
+    assert script.ran == [renewal_id]
 
 
 @pytest.mark.parametrize("tries", [1, 2, 3, 6, 12, 13, 40])
