@@ -26,7 +26,6 @@ from tests.tls import loopback_tls
 
 _ISSUED = re.compile(r"Issued certificate serial ([0-9a-f]+)")
 _PROBE_EVERY = 1.0
-_PROBE_TIMEOUT = 3.0
 _PATIENCE = 3
 
 
@@ -40,6 +39,7 @@ class Pebble:
     management_port: int
     http_port: int
     environment: Mapping[str, str]
+    probe_timeout: float = 3.0
     restarts: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -94,7 +94,7 @@ class Pebble:
     def answers(self) -> bool:
         """Whether the directory can be fetched."""
         try:
-            with _opener(self.ca_bundle).open(self.directory_url, timeout=_PROBE_TIMEOUT) as answer:
+            with _opener(self.ca_bundle).open(self.directory_url, timeout=self.probe_timeout) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
@@ -151,18 +151,20 @@ def pebble(
     validity_seconds: int | None = None,
     blocklist: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    probe_timeout: float = 3.0,
 ) -> Iterator[Pebble]:
     """Run both servers.
 
     `nonce_reject` is a percentage; `eab` maps key ids to base64url HMAC keys, and makes binding required; `http_port`
     is where http-01 is looked for (challtestsrv's own server by default); `environment` holds further PEBBLE_…
     variables, such as PEBBLE_VA_ALWAYS_VALID, PEBBLE_AUTHZREUSE or PEBBLE_CHAIN_LENGTH. pebble 2.4 panics where a name
-    that is ordered is shorter than one in the `blocklist`: block short ones.
+    that is ordered is shorter than one in the `blocklist`: block short ones. A pebble that misses three probes of
+    `probe_timeout` seconds is restarted.
     """
     variables = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": str(nonce_reject), **(environment or {})}
     with short_folder("pebble") as folder:
         port, dns_port, management_port, own_http_port = _free_ports(4)
-        server = Pebble(folder, port, dns_port, management_port, own_http_port, variables)
+        server = Pebble(folder, port, dns_port, management_port, own_http_port, variables, probe_timeout)
         config = _config(server, http_port or own_http_port, eab, validity_seconds, blocklist)
         (folder / "config.json").write_text(json.dumps({"pebble": config}))
         server.ca_bundle_path.write_text(server.ca_bundle)
