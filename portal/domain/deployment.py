@@ -25,6 +25,7 @@ class DeploymentState(StrEnum):
     LIVE = "live"
     NOT_LIVE = "not_live"
     SUPERSEDED = "superseded"
+    LEFT_ALONE = "left_alone"
 
 
 class DeploymentEvent(StrEnum):
@@ -35,6 +36,7 @@ class DeploymentEvent(StrEnum):
     MISS = "miss"
     REBIND = "rebind"
     SUPERSEDE = "supersede"
+    LEAVE_ALONE = "leave_alone"
 
 
 _S, _E = DeploymentState, DeploymentEvent
@@ -51,6 +53,8 @@ TRANSITIONS: Mapping[tuple[DeploymentState, DeploymentEvent], DeploymentState] =
     (_S.BOUND, _E.REBIND): _S.UPLOADED,
     (_S.NOT_LIVE, _E.REBIND): _S.UPLOADED,
     (_S.LIVE, _E.REBIND): _S.UPLOADED,
+    # The product serves somebody else's choice, not the predecessor: it is not ours to replace.
+    (_S.PENDING, _E.LEAVE_ALONE): _S.LEFT_ALONE,
     # A newer certificate is on its way to the same target.
     (_S.PENDING, _E.SUPERSEDE): _S.SUPERSEDED,
     (_S.UPLOADED, _E.SUPERSEDE): _S.SUPERSEDED,
@@ -58,10 +62,11 @@ TRANSITIONS: Mapping[tuple[DeploymentState, DeploymentEvent], DeploymentState] =
     (_S.READ_BACK, _E.SUPERSEDE): _S.SUPERSEDED,
     (_S.LIVE, _E.SUPERSEDE): _S.SUPERSEDED,
     (_S.NOT_LIVE, _E.SUPERSEDE): _S.SUPERSEDED,
+    (_S.LEFT_ALONE, _E.SUPERSEDE): _S.SUPERSEDED,
 }
 
 #: Nothing more to do unless something changes.
-SETTLED = frozenset({DeploymentState.LIVE, DeploymentState.SUPERSEDED})
+SETTLED = frozenset({DeploymentState.LIVE, DeploymentState.SUPERSEDED, DeploymentState.LEFT_ALONE})
 
 #: How long a product may take to bring a bound certificate to its edge before that is news.
 PROPAGATION = timedelta(minutes=15)

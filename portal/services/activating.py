@@ -9,6 +9,7 @@ from cryptography import x509
 from sqlalchemy import select, update
 
 from portal.domain.certificate import PrivateKey, read_facts, to_pem
+from portal.domain.deployment import DeploymentState
 from portal.domain.hosting import TRANSITIONS, HostingEvent, HostingState
 from portal.domain.notices import NoticeKind
 from portal.domain.states import advance
@@ -148,10 +149,10 @@ def _params(renewal: Renewal) -> dict[str, object]:
 
 
 def _places(renewal: Renewal) -> list[str]:
-    joined = select(DeploymentTarget.product, DeploymentTarget.domain).join(
-        Deployment, Deployment.target_id == DeploymentTarget.id
+    query = (
+        select(DeploymentTarget.product, DeploymentTarget.domain)
+        .join(Deployment, Deployment.target_id == DeploymentTarget.id)
+        .where(Deployment.renewal_id == renewal.id, Deployment.state == DeploymentState.LIVE)
+        .order_by(DeploymentTarget.domain)
     )
-    rows = db.session.execute(
-        joined.where(Deployment.renewal_id == renewal.id).order_by(DeploymentTarget.domain)
-    )
-    return [f"{product.upper()} · {domain}" for product, domain in rows]
+    return [f"{product.upper()} · {domain}" for product, domain in db.session.execute(query)]

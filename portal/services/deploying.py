@@ -16,14 +16,17 @@ from portal.models.deployment import Deployment, DeploymentTarget
 from portal.models.hosting import Renewal
 from portal.models.types import new_id
 from portal.queue import JobName, enqueue_after_commit
-from portal.services import cloud_accounts
 from portal.services.acting import note_change
 from portal.services.auditing import audit
-from portal.services.operations import WORKER_ACTOR, leave_transaction
+from portal.services.operations import WORKER_ACTOR
 
 
 def known_targets(certificate: Certificate) -> list[DeploymentTarget]:
-    """The targets that serve this certificate by our own records, or that may: nothing is known of them yet."""
+    """The targets that serve this certificate by our own records, or that may: nothing is known of them yet.
+
+    A deployment to one of the latter looks first what is bound there, with its own retries: a cloud that is away, or a
+    target that is gone, never holds the other targets up.
+    """
     query = (
         select(DeploymentTarget)
         .where(
@@ -35,25 +38,6 @@ def known_targets(certificate: Certificate) -> list[DeploymentTarget]:
     )
     names = tuple(certificate.names)
     return [one for one in db.session.scalars(query) if one.certificate_id or covers(names, one.domain)]
-
-
-def find_targets(predecessor: Certificate) -> tuple[str, ...]:
-    """Ids of the targets that the predecessor is deployed to: our own records first, else what the cloud says is bound.
-
-    Talks to the clouds of targets of which nothing is recorded. Raises AdapterError.
-    """
-    candidates = known_targets(predecessor)
-    accounts = {one.id: one.cloud_account for one in candidates}
-    leave_transaction()
-    found = []
-    for target in candidates:
-        if target.certificate_id == predecessor.id:
-            found.append(target.id)
-            continue
-        bound = cloud_accounts.connect(accounts[target.id], target.product).bound_sha256(target.domain)
-        if bound == predecessor.sha256:
-            found.append(target.id)
-    return tuple(found)
 
 
 def plan(target_ids: Sequence[str], certificate: Certificate, renewal_id: str | None, now: datetime) -> None:

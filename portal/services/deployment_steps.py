@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from portal.adapters import live_check
-from portal.adapters.cloud.base import Material
+from portal.adapters.cloud.base import CloudProductAdapter, Material
 from portal.adapters.errors import AdapterError
 from portal.domain.deployment import TRANSITIONS, DeploymentEvent, DeploymentState
 from portal.domain.keys import key_to_pem
@@ -35,6 +35,13 @@ def upload(deployment: Deployment, now: datetime) -> Advance | Wait:
     target, certificate = deployment.target, deployment.certificate
     account = target.cloud_account
     adapter = cloud_accounts.connect(account, target.product)
+    if not _is_ours(deployment, adapter):
+        return Advance(
+            DeploymentEvent.LEAVE_ALONE,
+            due_at=None,
+            reason="bound_another",
+            then=lambda: _wake_renewal(deployment, now),
+        )
     known = _upload_of(target, adapter.site, certificate.id)
     if known is not None:
         return Advance(DeploymentEvent.UPLOAD, due_at=now, values={"remote_id": known})
@@ -138,9 +145,25 @@ def _record_live(deployment: Deployment, now: datetime) -> None:
     target.certificate_id = deployment.certificate_id
     target.served_sha256 = deployment.certificate.sha256
     target.served_at = now
+    _wake_renewal(deployment, now)
+
+
+def _wake_renewal(deployment: Deployment, now: datetime) -> None:
     if deployment.renewal_id is not None:
         wake(Renewal, deployment.renewal_id, now)
         enqueue_after_commit(db.session(), JobName.ADVANCE_RENEWALS, [deployment.renewal_id])
+
+
+def _is_ours(deployment: Deployment, adapter: CloudProductAdapter) -> bool:
+    """Whether the target serves the predecessor (or our certificate already): by our records, else by what is bound."""
+    target = deployment.target
+    if deployment.renewal_id is None or target.certificate_id is not None:
+        return True
+    ours = {deployment.certificate.sha256}
+    if deployment.certificate.predecessor_id is not None:
+        ours.add(db.session.get_one(Certificate, deployment.certificate.predecessor_id).sha256)
+    leave_transaction()
+    return adapter.bound_sha256(target.domain) in ours
 
 
 def _is_propagating(deployment: Deployment, now: datetime) -> bool:

@@ -131,7 +131,7 @@ def issue(renewal: Renewal, now: datetime) -> Advance | Wait:
 def hand_over(renewal: Renewal, now: datetime) -> Advance | Wait:
     """Find where the predecessor is served and plan a deployment for each place (rule 13)."""
     assert renewal.successor is not None
-    targets = deploying.find_targets(renewal.predecessor)
+    targets = [target.id for target in deploying.known_targets(renewal.predecessor)]
     successor = renewal.successor
     return Advance(
         RenewalEvent.HAND_OVER, due_at=now, then=lambda: deploying.plan(targets, successor, renewal.id, now)

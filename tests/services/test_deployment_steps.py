@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from portal.domain.certificate import sha256_of
 from portal.domain.deployment import DeploymentState
 from portal.domain.notices import NoticeKind
 from portal.domain.renewal import RenewalState
@@ -100,12 +101,36 @@ def test_a_renewal_finds_what_was_deployed_by_hand_and_ends_when_it_is_seen_live
     assert told() == [NoticeKind.RENEWED]
 
 
-def test_a_target_with_another_certificate_is_not_touched(
-    aliyun: AliyunServer, factory: Factory, cast: Cast, target: DeploymentTarget, predecessor: Certificate
+def test_a_target_with_another_certificate_is_left_alone(
+    aliyun: AliyunServer, factory: Factory, cast: Cast, target: DeploymentTarget, now: datetime
 ) -> None:
-    stranger = factory.certificate(cast.organisation, names=(DOMAIN,), key_number=2)
-    assert deploying.find_targets(stranger) == ()
-    assert deploying.find_targets(predecessor) == (target.id,)
+    from tests import pki
+
+    chosen = pki.make_certificate((DOMAIN,), now=now, key_number=5)
+    aliyun.add_domain(DOMAIN, chosen.fullchain_pem, chosen.key_pem)
+    renewal = factory.renewal(factory.hosting(factory.certificate(cast.organisation)), due=now)
+    drive(renewal_steps.KIND, renewal.id, lambda: now)
+    deployment = run(db.session.scalars(select(Deployment)).one(), now)
+    assert deployment.state is DeploymentState.LEFT_ALONE
+    assert aliyun.bound_sha256(DOMAIN) == sha256_of(chosen.leaf)
+    drive(renewal_steps.KIND, renewal.id, lambda: now)
+    db.session.expire_all()
+    assert db.session.get_one(Renewal, renewal.id).state is RenewalState.DONE
+    assert told() == [NoticeKind.PLEASE_INSTALL]
+
+
+def test_a_target_that_is_gone_holds_no_other_up(
+    aliyun: AliyunServer, factory: Factory, target: DeploymentTarget, predecessor: Certificate, now: datetime
+) -> None:
+    gone = factory.target(target.cloud_account, "gone.example.com")
+    predecessor.names = [DOMAIN, "gone.example.com"]
+    db.session.commit()
+    renewal = factory.renewal(factory.hosting(predecessor), due=now)
+    drive(renewal_steps.KIND, renewal.id, lambda: now)
+    by_target = {one.target_id: one for one in db.session.scalars(select(Deployment))}
+    assert run(by_target[gone.id], now).error_code == "cloud_target_gone"
+    assert run(by_target[target.id], now).state is DeploymentState.LIVE
+    assert told() == [NoticeKind.ACTION_REQUIRED]
 
 
 def test_a_certificate_goes_up_once_however_many_targets(
