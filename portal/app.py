@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask import Flask
-from redis import Redis
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
 from portal import extensions, logs
 from portal.adapters.key_vault import KeyVault
 from portal.database import configure_engine, engine_options
+from portal.queue import own_connection
 from portal.settings import MAX_UPLOAD_BYTES, Settings, from_env, parse_master_keys
 from portal.web.messages import message_for
 
@@ -52,7 +52,7 @@ def create_core(settings: Settings) -> Flask:
     )
     app.extensions["settings"] = settings
     app.extensions["vault"] = make_vault(settings)
-    app.extensions["redis"] = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=15)
+    app.extensions["redis"] = own_connection(settings)
     extensions.db.init_app(app)
     extensions.migrate.init_app(app, extensions.db, directory=f"{app.root_path}/migrations")
     extensions.babel.init_app(app)

@@ -9,7 +9,9 @@ from typing import Any
 import structlog
 from flask import current_app
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -112,8 +114,14 @@ def refuse_eviction(connection: Redis) -> None:
 
 
 def own_connection(settings: Settings) -> Redis:
-    """A connection beside the app's, for processes that block on it or change its time-outs (workers, scheduler)."""
-    connection: Redis = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=15)
+    """A connection of one's own: the app's, or that of a process that blocks on it and changes its time-outs.
+
+    One more try and no pause: whoever rings goes on without Redis, and processes have their own patience.
+    """
+    once_more = Retry(NoBackoff(), 1)
+    connection: Redis = Redis.from_url(
+        settings.redis_url, socket_connect_timeout=2, socket_timeout=15, retry=once_more
+    )
     return connection
 
 

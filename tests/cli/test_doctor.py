@@ -16,7 +16,7 @@ from sqlalchemy import update
 from portal.cli import context, doctor
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
-from portal.queue import redis_connection
+from portal.queue import own_connection, redis_connection
 from portal.services import ca_accounts, checkup, heartbeats, scanning
 from portal.services.checkup import Finding, Health
 from portal.settings import Settings
@@ -78,7 +78,7 @@ def test_an_evicting_redis_is_broken(evicting: Redis, settings: Settings, now: d
 def test_a_redis_that_is_away_breaks_its_own_checks_alone(
     core_app: Flask, settings: Settings, now: datetime
 ) -> None:
-    core_app.extensions["redis"] = Redis(unix_socket_path="/nowhere/redis.sock")
+    core_app.extensions["redis"] = own_connection(replace(settings, redis_url="unix:///nowhere/redis.sock"))
     found = findings(settings, now)
     assert found["redis"].health is Health.BROKEN
     assert found["database"].health is Health.OK
