@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 
+from portal.domain import hosting as rules
 from portal.domain.hosting import CertificateState, HostingState, Standing, certificate_state
 from portal.domain.renewal import RenewalState
+from portal.domain.spec import Spec
 from portal.extensions import db
 from portal.models.certificate import Certificate, Source
 from portal.models.deployment import Deployment
 from portal.models.hosting import Hosting, Renewal
+from portal.services import catalogue
 from portal.services.hosting import ACTIVE
 from portal.services.paging import Cursor, Page, after, page_of
 
@@ -53,12 +56,18 @@ class Row:
     state: CertificateState
     hosting: Hosting | None = None
     renewal: Renewal | None = None
+    #: From when hosting can be turned on; None where it cannot, or is.
+    opens_at: datetime | None = None
+
+    @property
+    def needs_action(self) -> bool:
+        return self.state in (CertificateState.ACTION_REQUIRED, CertificateState.HOSTING_FAILED)
 
 
 def list_certificates(
     organisation_id: str, narrow: Filter, cursor: Cursor | None, now: datetime
 ) -> Page[Row]:
-    """A page of certificates, the soonest expiry first: three queries, however many rows."""
+    """A page of certificates, the soonest expiry first: five queries, however many rows."""
     query = (
         select(Certificate)
         .where(Certificate.organisation_id == organisation_id, *_conditions(narrow, now))
@@ -111,7 +120,7 @@ def needs_attention() -> ColumnElement[bool]:
 
 
 def rows_of(certificates: Sequence[Certificate], now: datetime) -> tuple[Row, ...]:
-    """Certificates with their hosting and coming renewal: three queries for all of them."""
+    """Certificates with their hosting and coming renewal: four queries for all of them."""
     ids = [certificate.id for certificate in certificates]
     hostings = _by_certificate(
         select(Hosting).where(Hosting.certificate_id.in_(ids)).order_by(Hosting.created_at)
@@ -126,10 +135,23 @@ def rows_of(certificates: Sequence[Certificate], now: datetime) -> tuple[Row, ..
         Deployment.certificate_id.in_(ids), Deployment.stopped_at.is_not(None)
     )
     stuck_ids = set(db.session.scalars(stuck))
-    return tuple(
+    rows = [
         _row(one, hostings.get(one.id), renewals.get(one.id), one.id in stuck_ids, now)
         for one in certificates
-    )
+    ]
+    windows = {product.spec: catalogue.window_days(product) for product in catalogue.products_on_sale()}
+    return tuple(replace(row, opens_at=_opens_at(row, windows, now)) for row in rows)
+
+
+def _opens_at(row: Row, windows: Mapping[Spec, int], now: datetime) -> datetime | None:
+    """From when hosting can be turned on; while a specification is unconfirmed the installation's window holds."""
+    certificate = row.certificate
+    is_over = certificate.not_after <= now or certificate.replaced_at or certificate.revoked_at
+    is_hosted = row.hosting is not None and row.hosting.state in ACTIVE
+    if is_over or is_hosted or (certificate.spec is not None and certificate.spec not in windows):
+        return None
+    days = windows[certificate.spec] if certificate.spec else catalogue.window_days(None)
+    return rules.opens_at(certificate.not_after, days) or certificate.not_before
 
 
 def _by_certificate(query: Select[Hosting]) -> dict[str, Hosting]:

@@ -186,13 +186,9 @@ def _live_step(one: Deployment) -> Step:
 def _no_deployments(renewal: Renewal) -> list[Step]:
     """Nothing to deploy to (the customer installs it), or not known yet."""
     is_past = _RANKS[renewal.state] >= _RANKS[RenewalState.DEPLOYING]
-    return [
-        Step(
-            StepName.DEPLOY,
-            Status.DONE if is_past else Status.TODO,
-            error_code="no_targets" if is_past else None,
-        )
-    ]
+    if is_past:
+        return [Step(StepName.DEPLOY, Status.DONE)]
+    return [Step(StepName.DEPLOY, Status.TODO), Step(StepName.LIVE, Status.TODO)]
 
 
 def _notice_step(renewal: Renewal, notices: Sequence[Notice]) -> Step:

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 STATUSES = {
     "already_hosted": 409,
     "certificate_not_found": 404,
+    "deployment_not_found": 404,
     "duplicate_upload": 409,
     "forbidden": 403,
     "not_found": 404,

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 
 from portal.domain.errors import DomainError
 from portal.models.account import Role
-from portal.services import certificate_pages, renewing, timelines
+from portal.services import certificate_pages, deploying, renewing, timelines
 from portal.web.certificates import steps
 from portal.web.certificates.blueprint import blueprint
 from portal.web.clock import now
@@ -43,3 +43,12 @@ def start_renewal(renewal_id: str) -> Response:
     flash(_("The renewal is on its way."), "ok")
     renewal = renewing.get_renewal(renewal_id, organisation_id)
     return go_to(url_for("certificates.show", certificate_id=renewal.predecessor_id))
+
+
+@blueprint.post("/certificates/<certificate_id>/deployments/<deployment_id>/retry")
+@role_required(Role.MANAGER)
+def retry_deployment(certificate_id: str, deployment_id: str) -> Response:
+    """Try a deployment again now."""
+    deploying.retry(deployment_id, current_visitor().id, now(), current_organisation().id)
+    flash(_("The deployment is tried again."), "ok")
+    return go_to(url_for("certificates.show", certificate_id=certificate_id))

@@ -8,6 +8,8 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from markupsafe import Markup
+
 from portal.domain.renewal import RenewalState
 from portal.services.timelines import Status, Step, StepName, Timeline
 from portal.web.locale import moment
@@ -45,7 +47,7 @@ def _shown(step: Step, timeline: Timeline) -> dict[str, Any]:
     return {"title": title, "status": step.status.value, "at": step.at, "text": _text(step, timeline)}
 
 
-def _text(step: Step, timeline: Timeline) -> str:
+def _text(step: Step, timeline: Timeline) -> str | Markup:
     if step.error_code is not None:
         return _trouble(step)
     if step.name is StepName.DEPLOY and step.target is None:
@@ -65,12 +67,12 @@ def _no_targets(timeline: Timeline) -> str:
     return ""
 
 
-def _trouble(step: Step) -> str:
-    """The error in plain language, the next step, and when it is tried again."""
+def _trouble(step: Step) -> Markup:
+    """The error in plain language, the next step, and when it is tried again: a line each."""
     code = step.error_code or ""
     parts = [message_for(code, step.error_params)]
     if code in NEXT_STEPS:
         parts.append(str(NEXT_STEPS[code]))
     if step.again_at is not None:
         parts.append(_("Tried again on %(at)s.", at=moment(step.again_at)))
-    return " ".join(parts)
+    return Markup("<br>").join(parts)

@@ -34,7 +34,7 @@ def orders() -> Response:
 def order(number: str) -> Response:
     """One order, fit for printing."""
     found = buying.get_order(number, current_organisation().id)
-    return render("checkout/order.html", "checkout/_order_state.html", order=found, now=now())
+    return render("checkout/order.html", "checkout/_order.html", order=found, now=now())
 
 
 @blueprint.post("/orders/<number>/cancel")
