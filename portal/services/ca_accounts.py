@@ -31,10 +31,17 @@ _DNS_PREFIX = "dns."
 
 
 class _Clients(threading.local):
-    """This thread's clients. A client's connection must not be shared with a forked child: hence the process id."""
+    """This thread's clients, by account: each with what it was made from."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[int, str], tuple[tuple[Any, ...], CertificateAuthority]] = {}
+        self.process = os.getpid()
+        self.known: dict[str, tuple[tuple[Any, ...], CertificateAuthority]] = {}
+
+    def of_this_process(self) -> dict[str, tuple[tuple[Any, ...], CertificateAuthority]]:
+        """A forked child starts with none: two processes on one connection would read each other's answers."""
+        if self.process != os.getpid():
+            self.process, self.known = os.getpid(), {}
+        return self.known
 
 
 _clients = _Clients()
@@ -114,15 +121,15 @@ def forget_registration(account: CaAccount) -> None:
 
 def connect(account: CaAccount) -> CertificateAuthority:
     """This thread's client for an account; a new one where the account has changed since. Raises AdapterError."""
-    place = (os.getpid(), account.id)
+    clients = _clients.of_this_process()
     timeout = float(current_app.extensions["settings"].step_timeout)
     state = (account.kind, dict(account.config), account.secrets, account.account_url, timeout)
-    known = _clients.known.get(place)
+    known = clients.get(account.id)
     if known is not None and known[0] == state:
         return known[1]
     settings = CaSettings(account.name, dict(account.config), _open(account), account.account_url, timeout)
     client = ca_registry.connect(account.kind, settings)
-    _clients.known[place] = (state, client)
+    clients[account.id] = (state, client)
     return client
 
 

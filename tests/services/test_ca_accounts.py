@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from datetime import datetime
 from typing import Any
@@ -159,3 +160,14 @@ def test_the_dns_provider_of_an_account_has_its_secrets(session: Db, now: dateti
         assert KEY_SECRET not in json.dumps(account.config)
         ca_accounts.dns_provider(account).add_txt("_acme-challenge.example.com", "value")
         assert server.txt("_acme-challenge.example.com") == ["value"]
+
+
+def test_a_forked_child_makes_clients_of_its_own(session: Db, now: datetime) -> None:
+    account = add(now)
+    before = ca_accounts.connect(account)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if ca_accounts.connect(account) is not before else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert ca_accounts.connect(account) is before

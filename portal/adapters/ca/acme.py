@@ -6,6 +6,7 @@ Nothing waits here: a CA that is still busy is asked again by the caller, not be
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from acme import messages
@@ -23,7 +24,7 @@ from josepy.json_util import JSONObjectWithFields, field
 from josepy.jwk import JWKEC
 
 from portal.adapters.ca.acme_answers import OrderBody, read_authorization, read_order
-from portal.adapters.ca.acme_errors import AcmeProblem, order_gone, refused, unavailable
+from portal.adapters.ca.acme_errors import AcmeProblem, order_gone, refused, retry_at, unavailable
 from portal.adapters.ca.acme_http import Reply
 from portal.adapters.ca.acme_transport import AcmeTransport
 from portal.adapters.ca.base import CaOrder, CaOrderState, CaSettings, Challenge
@@ -101,10 +102,11 @@ class AcmeCa:
         body = self._look(url)
         if body.state not in _LOOKED_INTO:
             return body.as_order(url)
-        found = tuple(
-            read_authorization(self._ask(address), address, self._key) for address in body.authorizations
-        )
-        return body.as_order(url, found)
+        replies = [(address, self._ask(address)) for address in body.authorizations]
+        found = tuple(read_authorization(reply, address, self._key) for address, reply in replies)
+        waits = [body.retry_at, *(retry_at(reply.headers) for _, reply in replies)]
+        latest = max((wait for wait in waits if wait is not None), default=None)
+        return replace(body, retry_at=latest).as_order(url, found)
 
     def answer(self, challenge: Challenge) -> None:
         """Answer a challenge. One that has been answered already is refused by some CAs: then look at it."""
@@ -188,8 +190,9 @@ class AcmeCa:
 
     def _location(self, reply: Reply) -> str:
         url = reply.headers.get("Location")
-        if url is None or not self._net.connection.is_ours(url):
+        if url is None:
             raise unavailable("the answer does not say where the resource is")
+        self._net.connection.check(url)
         return url
 
     def _look(self, url: str) -> OrderBody:

@@ -59,10 +59,14 @@ class AcmeConnection:
         """Whether `url` is on the directory's host."""
         return _origin(url) == self._origin
 
-    def send(self, method: str, url: str, deadline: float, body: bytes | None = None) -> Reply:
-        """One exchange, done by `deadline` (monotonic clock). Raises AdapterError."""
+    def check(self, url: str) -> None:
+        """Raises AdapterError(ca_refused) for an address elsewhere."""
         if not self.is_ours(url):
             raise refused("an address in the CA's answer is not on the directory's host")
+
+    def send(self, method: str, url: str, deadline: float, body: bytes | None = None) -> Reply:
+        """One exchange, done by `deadline` (monotonic clock). Raises AdapterError."""
+        self.check(url)
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise unavailable("the CA took too long")

@@ -275,3 +275,30 @@ def test_a_slow_answer_is_given_up_in_time(proxied: AcmeWorld, proxy: AcmeProxy)
     began = time.monotonic()
     assert code_of(order(proxied)) == ("ca_unavailable", False)
     assert time.monotonic() - began < 1.4
+
+
+def test_a_validation_that_takes_its_time_says_when_to_look_again(
+    proxied: AcmeWorld, proxy: AcmeProxy
+) -> None:
+    url = order(proxied)().url
+    body = b'{"status": "pending", "identifier": {"type": "dns", "value": "a.example.com"}, "challenges": []}'
+    proxy.rule = on("/authZ/", Answer(200, body, {"Retry-After": "90"}))
+    seen = proxied.connect().get_order(url)
+    assert seen.retry_at is not None
+    assert seen.retry_at > datetime.now(UTC) + timedelta(seconds=60)
+
+
+def test_challenges_that_are_unknown_or_dangerous_are_passed_over(
+    proxied: AcmeWorld, proxy: AcmeProxy
+) -> None:
+    url = order(proxied)().url
+    tokens = ["../../../../etc/passwd-and-more", "short", "a" * 300, 7, None, "ü" * 30]
+    challenges = [{"type": "http-01", "url": "https://x/1", "token": token} for token in tokens]
+    challenges += [{"type": "dns-persist-01", "url": "https://x/2"}, {"type": "dns-01", "token": "A" * 22}]
+    body = {
+        "status": "pending",
+        "identifier": {"type": "dns", "value": "a.example.com"},
+        "challenges": challenges,
+    }
+    proxy.rule = on("/authZ/", Answer(200, json.dumps(body).encode()))
+    assert proxied.connect().get_order(url).authorizations[0].challenges == ()
