@@ -66,6 +66,7 @@ _DEPLOYMENTS: Mapping[StrEnum, Face] = {
     DeploymentState.LIVE: Face(_l("Live"), "ok", "world-check"),
     DeploymentState.NOT_LIVE: Face(_l("Renewed but not live"), "bad", "alert-triangle"),
     DeploymentState.SUPERSEDED: Face(_l("Superseded"), "quiet", "archive"),
+    DeploymentState.LEFT_ALONE: Face(_l("Left alone"), "quiet", "minus"),
 }
 
 _ORDERS: Mapping[StrEnum, Face] = {
