@@ -26,7 +26,9 @@ class PortalClient(FlaskClient):
             headers.setdefault("X-CSRFToken", self.csrf_token())
         if htmx:
             headers |= HTMX
-        return super().open(*args, headers=headers, **options)
+        # A context of its own, as a server gives each request: what `g` keeps (the user, the language) ends with it.
+        with self.application.app_context():
+            return super().open(*args, headers=headers, **options)
 
     def csrf_token(self) -> str:
         """The token of this client's session, made as Flask-WTF makes it."""

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import Field, ValidationError
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 _EMAIL = re.compile(
     r"[^@\s\"<>(),;:\\\[\]]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\Z",
@@ -28,9 +28,9 @@ class BaseForm(FlaskForm):
             self[field].errors = [*self[field].errors, message]
 
 
-def filled() -> InputRequired:
+def filled() -> DataRequired:
     """The field must be filled in."""
-    return InputRequired(_l("Please fill this in."))
+    return DataRequired(_l("Please fill this in."))
 
 
 def at_most(characters: int) -> Length:

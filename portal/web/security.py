@@ -1,7 +1,7 @@
 """Who is asking, for which organisation, and whether they may.
 
 For views:  @member_required (any member), @role_required(Role.MANAGER), @operator_required;
-current_visitor(), current_organisation(), current_actor(), require_role(role), client_ip().
+current_visitor(), current_organisation(), require_role(role), client_ip(); portal.web.actors.current_actor().
 A stranger gets 404 because every query goes through current_organisation().id; a viewer gets 403 for changes;
 operator pages are 404 for everybody else.
 """
@@ -19,7 +19,6 @@ from flask_login import current_user, login_user, logout_user
 from portal.extensions import db, login
 from portal.models.account import LoginSession, Membership, Organisation, Role, User
 from portal.services import sessions
-from portal.services.acting import Actor
 from portal.web.clock import now
 from portal.web.htmx import go_to
 
@@ -93,11 +92,6 @@ def require_role(role: Role) -> None:
 def client_ip() -> str:
     """Where the request came from (trusted proxies are already resolved)."""
     return request.remote_addr or ""
-
-
-def current_actor() -> Actor:
-    """Who acts, as services want it."""
-    return Actor(current_visitor().id, current_organisation().id, client_ip())
 
 
 def member_required(view: Callable[P, R]) -> Callable[P, R]:

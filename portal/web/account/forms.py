@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _l
 from wtforms import EmailField, HiddenField, PasswordField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 
 from portal.models.account import Role
 from portal.services.passwords import LEAST
@@ -54,13 +55,15 @@ class ChangePasswordForm(BaseForm):
 
 class ProfileForm(BaseForm):
     locale = SelectField(
-        _l("Language"), choices=list(LOCALES.items()), description=_l("Of pages and of mails.")
+        _l("Language"),
+        choices=[SelectChoice(value, name) for value, name in LOCALES.items()],
+        description=_l("Of pages and of mails."),
     )
     timezone = SelectField(_l("Time zone"), description=_l("Every time is shown in it."))
 
     def offer_timezones(self) -> None:
         """All zones; reading them takes a moment, so not at import."""
-        self.timezone.choices = [(zone, zone.replace("_", " ")) for zone in timezones()]
+        self.timezone.choices = [SelectChoice(zone, zone.replace("_", " ")) for zone in timezones()]
 
 
 class OrganisationForm(BaseForm):
@@ -73,8 +76,10 @@ class InviteForm(BaseForm):
 
     def offer_roles(self) -> None:
         """Every role, the weakest first."""
-        self.role.choices = [(role.value, label(role)) for role in (Role.VIEWER, Role.MANAGER, Role.OWNER)]
+        self.role.choices = [
+            SelectChoice(one.value, label(one)) for one in (Role.VIEWER, Role.MANAGER, Role.OWNER)
+        ]
 
 
 class RoleForm(BaseForm):
-    role = SelectField(_l("Role"), coerce=Role, choices=[(role.value, role.value) for role in Role])
+    role = SelectField(_l("Role"), coerce=Role, choices=[SelectChoice(role.value) for role in Role])
