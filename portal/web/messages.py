@@ -9,7 +9,7 @@ from flask import g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from portal.web.refusals import BUYING, UPLOAD, WORK
+from portal.web.refusals import BUYING, OPERATING, UPLOAD, WORK
 
 #: Log-in, sign-up, members.
 ACCOUNT: Mapping[str, Any] = {
@@ -41,7 +41,9 @@ CERTIFICATE: Mapping[str, Any] = {
     "no_leaf": _l("No website certificate found among the given ones."),
     "no_names": _l("This certificate names no domain."),
     "several_leaves": _l("More than one website certificate was given."),
-    "unsupported_key_type": _l("Only RSA keys (2048 to 4096 bits) and EC keys (P-256, P-384, P-521) can be hosted."),
+    "unsupported_key_type": _l(
+        "Only RSA keys (2048 to 4096 bits) and EC keys (P-256, P-384, P-521) can be hosted."
+    ),
 }
 
 #: Turning hosting on.
@@ -61,7 +63,16 @@ GENERAL: Mapping[str, Any] = {
     "transition_refused": _l("This is no longer possible: the state has changed meanwhile."),
 }
 
-AREAS: tuple[Mapping[str, Any], ...] = (ACCOUNT, CERTIFICATE, GENERAL, HOSTING, UPLOAD, BUYING, WORK)
+AREAS: tuple[Mapping[str, Any], ...] = (
+    ACCOUNT,
+    CERTIFICATE,
+    GENERAL,
+    HOSTING,
+    UPLOAD,
+    BUYING,
+    WORK,
+    OPERATING,
+)
 
 
 def message_for(code: str, params: Mapping[str, Any] | None = None) -> str:

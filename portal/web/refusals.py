@@ -16,13 +16,19 @@ UPLOAD: Mapping[str, Any] = {
     "is_der": _l("This is a binary (DER) file. Convert it to PEM: openssl x509 -inform der -in FILE"),
     "is_pkcs12": _l("This is a PKCS#12 (.pfx, .p12) file. Convert it to PEM: openssl pkcs12 -in FILE -nodes"),
     "is_pkcs7": _l("This is a PKCS#7 bundle. Convert it to PEM: openssl pkcs7 -print_certs -in FILE"),
-    "is_precertificate": _l("This is a precertificate, which no browser accepts. Upload the certificate itself."),
-    "is_private_key": _l("This is a private key. The certificate belongs here; the key has a field of its own."),
+    "is_precertificate": _l(
+        "This is a precertificate, which no browser accepts. Upload the certificate itself."
+    ),
+    "is_private_key": _l(
+        "This is a private key. The certificate belongs here; the key has a field of its own."
+    ),
     "is_public_key": _l("This is a bare public key, not a certificate."),
     "key_mismatch": _l("The private key does not belong to this certificate."),
     "key_passphrase_needed": _l("The private key is encrypted: its passphrase is needed."),
     "key_passphrase_wrong": _l("The passphrase does not open the private key."),
-    "key_too_costly": _l("Opening this private key takes too much time or memory. Encrypt it with usual settings."),
+    "key_too_costly": _l(
+        "Opening this private key takes too much time or memory. Encrypt it with usual settings."
+    ),
     "no_key": _l("No private key found. It begins with “-----BEGIN … PRIVATE KEY-----”."),
     "not_text": _l("This is not a text file. A PEM file begins with “-----BEGIN CERTIFICATE-----”."),
     "nothing_uploaded": _l("Paste a certificate, or choose its file."),
@@ -30,7 +36,9 @@ UPLOAD: Mapping[str, Any] = {
     "spec_confirmed_already": _l("The specification is confirmed already."),
     "spec_not_offered": _l("This specification does not fit the certificate, or is not sold."),
     "unusable_name": _l("The certificate holds a name that is not a domain name: %(name)s"),
-    "upload_too_large": _l("Uploads are limited to %(kib)s KiB. A certificate with its chain and key is far smaller."),
+    "upload_too_large": _l(
+        "Uploads are limited to %(kib)s KiB. A certificate with its chain and key is far smaller."
+    ),
 }
 
 #: Orders and payments.
@@ -51,7 +59,9 @@ BUYING: Mapping[str, Any] = {
     "payment_unknown": _l("There is no such payment."),
     "payment_wrong_amount": _l("The amount paid is not the amount of the order."),
     "price_changed": _l("The price has changed meanwhile. Please look at it again."),
-    "spec_not_sold": _l("The catalogue sells no certificate of this specification, so it cannot be renewed here."),
+    "spec_not_sold": _l(
+        "The catalogue sells no certificate of this specification, so it cannot be renewed here."
+    ),
     "spec_unconfirmed": _l("The specification of this certificate has to be confirmed first."),
     "too_many_certificates": _l("At most %(most)s certificates in one order."),
     "unknown_gateway": _l("There is no such payment service."),
@@ -73,7 +83,9 @@ WORK: Mapping[str, Any] = {
     "cloud_permission": _l("The access key lacks a permission that deploying needs."),
     "cloud_refused": _l("The cloud refused the request."),
     "cloud_target_gone": _l("The domain is no longer set up on this cloud product."),
-    "cloud_target_refused": _l("The cloud product does not take a certificate for this domain in its present state."),
+    "cloud_target_refused": _l(
+        "The cloud product does not take a certificate for this domain in its present state."
+    ),
     "cloud_throttled": _l("The cloud allows no more requests at the moment."),
     "cloud_unavailable": _l("The cloud does not answer at the moment."),
     "dns_delegation_broken": _l("The delegation of the validation record does not lead to our zone."),
@@ -90,11 +102,24 @@ WORK: Mapping[str, Any] = {
     "issued_without_name": _l("The CA sent a certificate that lacks a name. The present one is kept."),
     "live_address_forbidden": _l("The address of the site is not one that may be looked at from here."),
     "live_unreachable": _l("The site does not answer, so what it serves cannot be seen."),
-    "mail_refused": _l("The mail server refused the message."),
     "not_live": _l("The site still serves the old certificate."),
-    "spec_mismatch": _l("The renewal would not have the specification of the certificate. It differs in: %(parts)s"),
+    "spec_mismatch": _l(
+        "The renewal would not have the specification of the certificate. It differs in: %(parts)s"
+    ),
     "unexpected": _l("Something broke on our side. It has been noted, and is tried again."),
     "validation_failed": _l("The CA could not verify %(name)s: %(said)s"),
+}
+
+#: Mails, and what operators do.
+OPERATING: Mapping[str, Any] = {
+    "job_foreign": _l("This job is none of ours and is not run. Forget it."),
+    "mail_not_configured": _l("No mail server is set up (PORTAL_MAIL_URL). Mails are kept until one is."),
+    "mail_refused": _l("The mail server refused the message."),
+    "mail_unavailable": _l("The mail server does not answer, or takes no mail from us at the moment."),
+    "notice_outdated": _l("What this mail is about has changed or is gone."),
+    "nothing_to_try": _l("There is nothing to try: it is settled, or waits for a person."),
+    "recipient_invalid": _l("The address cannot receive mail."),
+    "redis_away": _l("Redis is away at the moment. Try again in a little while."),
 }
 
 _INSTALLATION = _l("The operator has been told; you need do nothing.")
