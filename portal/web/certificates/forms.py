@@ -12,6 +12,7 @@ from wtforms.validators import Optional
 
 from portal.domain.errors import DomainError
 from portal.domain.spec import Spec
+from portal.services.key_reading import has_key
 from portal.services.pem_reading import text_of
 from portal.services.uploading import Upload
 from portal.web.forms import BaseForm, at_most, stripped
@@ -55,8 +56,10 @@ class UploadForm(BaseForm):
         )
 
     def show_refusal(self, error: DomainError) -> None:
-        """Say why beside the field that it is about; forget key and passphrase, keep everything else."""
+        """Say why beside the field that it is about; forget keys, wherever they stood, and the passphrase."""
         self.key.data = self.passphrase.data = None
+        for pasted in (self.certificate, self.chain):
+            pasted.data = None if has_key(pasted.data or "") else pasted.data
         self.refuse(message_of(error), _FIELDS.get(error.code, "certificate"))
 
 
