@@ -1,0 +1,41 @@
+"""An order, its certificate and a running gateway. A test that takes none of them is not affected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from portal.models.certificate import Certificate
+from portal.models.order import Order
+from portal.sandbox.payment import SandboxPayment
+from portal.services import buying
+from portal.services.acting import Actor
+from tests import gateway as gate
+from tests.factories import Cast, Factory
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[SandboxPayment]:
+    with gate.sandbox_gateway(tmp_path / "trades") as running:
+        yield running
+
+
+@pytest.fixture
+def actor(cast: Cast) -> Actor:
+    return Actor(cast.alice.id, cast.organisation.id, "127.0.0.1")
+
+
+@pytest.fixture
+def certificate(factory: Factory, cast: Cast, now: datetime) -> Certificate:
+    """One that expires in 10 days, of a specification that is sold."""
+    factory.price_book()
+    factory.product(price_fen=19_900)
+    return factory.certificate(cast.organisation)
+
+
+@pytest.fixture
+def order(certificate: Certificate, actor: Actor, now: datetime) -> Order:
+    return buying.place_order([certificate.id], 46_900, actor, now)
