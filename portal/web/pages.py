@@ -17,6 +17,7 @@ AREAS = (
     "portal.web.challenges:blueprint",
     "portal.web.checkout.views:blueprint",
     "portal.web.hosting.views:blueprint",
+    "portal.web.operator.views:blueprint",
 )
 
 
