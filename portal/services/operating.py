@@ -130,7 +130,7 @@ def read(now: datetime) -> Situation:
         mail_waiting_count=db.session.scalar(select(func.count()).select_from(Notice).where(*waiting)) or 0,
         authorities=_authorities(),
         orders=_orders(),
-        heartbeats=dict(db.session.execute(select(Heartbeat.name, Heartbeat.at)).tuples().all()),
+        heartbeats=dict(db.session.execute(select(Heartbeat.name, Heartbeat.at)).all()),
     )
 
 
@@ -176,7 +176,7 @@ def _flight() -> list[Subject]:
 def _flight_steps() -> dict[RenewalState, int]:
     """Renewals in flight by step, in the order of the steps; steps without any are left out."""
     query = select(Renewal.state, func.count()).where(*_IN_FLIGHT).group_by(Renewal.state)
-    counted: dict[RenewalState, int] = dict(db.session.execute(query).tuples().all())
+    counted: dict[RenewalState, int] = dict(db.session.execute(query).all())
     return {state: counted[state] for state in RenewalState if state in counted}
 
 
