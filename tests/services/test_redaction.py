@@ -62,7 +62,7 @@ def test_what_helps_stays(text):
 
 
 def test_places_on_the_machine_are_shortened():
-    text = 'File "/home/somebody/app/portal/services/operations.py", line 3'
+    text = 'File "/srv/somewhere/app/portal/services/operations.py", line 3'
     assert redact(text) == 'File "portal/services/operations.py", line 3'
 
 
