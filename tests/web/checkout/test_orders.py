@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from portal.domain.order import OrderState
 from portal.models.order import Order, Payment
+from tests import pki
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -81,7 +82,6 @@ def test_a_price_that_was_not_shown_comes_back_with_the_right_one(client, cast, 
 
 
 def test_open_order_for_a_part_is_409_with_a_link(client, cast, order, certificate, factory, now):
-    from tests import pki
 
     other = factory.certificate(cast.organisation, pki.make_certificate(["b.example.com"], now=now))
     client.log_in(cast.alice)
