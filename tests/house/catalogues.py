@@ -25,8 +25,12 @@ MAPPING = FOLDER / "babel.cfg"
 #: English msgids are English already; its catalogue may stay empty.
 LOCALES = ("zh_Hans", "en")
 COMPLETE = ("zh_Hans",)
-#: Beside the usual ones: _l, and the labels that adapters declare without translating them.
-KEYWORDS = {**DEFAULT_KEYWORDS, **parse_keywords(["_l", "lazy_gettext", "Field:2", "Kind:2", "Provider:1"])}
+#: Beside the usual ones: _l, and the labels that adapters declare without translating them. Two passes, since Babel
+#: does not look for one call inside another.
+PASSES = (
+    {**DEFAULT_KEYWORDS, **parse_keywords(["_l", "lazy_gettext", "Field:2"])},
+    parse_keywords(["Kind:2", "Provider:1"]),
+)
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%%|%")
 
 
@@ -35,11 +39,10 @@ def extracted() -> Catalog:
     with MAPPING.open("rb") as file:
         methods, options = parse_mapping_cfg(io.TextIOWrapper(file, "utf-8"), filename=str(MAPPING))
     catalog = Catalog(charset="utf-8")
-    found = extract_from_dir(
-        str(ROOT / "portal"), _under_portal(methods), _options(options), keywords=KEYWORDS
-    )
-    for _file, _line, message, _comments, context in found:
-        catalog.add(message, context=context)
+    for keywords in PASSES:
+        found = extract_from_dir(str(ROOT / "portal"), _under_portal(methods), _options(options), keywords)
+        for _file, _line, message, _comments, context in found:
+            catalog.add(message, context=context)
     return catalog
 
 
