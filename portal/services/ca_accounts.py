@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,8 @@ from portal.models.types import new_id
 from portal.services.auditing import audit
 from portal.services.private_keys import vault
 
+#: Settings beside the fields of a kind.
+_MORE_SETTINGS = frozenset({"resolver", "dns"})
 #: Secrets of an account's DNS provider stand among its own under this prefix.
 _DNS_PREFIX = "dns."
 
@@ -52,9 +55,9 @@ def add(
 ) -> CaAccount:
     """Store an account; `register` makes it known to the CA afterwards.
 
-    `config` may have, besides the kind's fields, challenge, resolver and dns ({"kind", "config"}); the provider's
+    `config` may have, besides the kind's fields, resolver and dns ({"kind", "config"}); the provider's
     secrets stand in `secrets` as "dns.NAME". Adding one again that is not registered yet gives it the new settings
-    and keeps its keys. Raises DomainError: ca_kind_unknown, ca_setting_missing, ca_setting_wrong, ca_name_taken.
+    and keeps its keys. Raises DomainError: ca_kind_unknown, unknown_field, field_missing, field_wrong, ca_name_taken.
     """
     _check_settings(kind, config, secrets)
     account = find(name)
@@ -150,25 +153,29 @@ def dns_provider(account: CaAccount) -> DnsProvider:
 def _check_settings(kind: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
     if kind not in ca_registry.KINDS:
         raise DomainError("ca_kind_unknown", kind=kind)
-    _check_fields(ca_registry.KINDS[kind].fields, config, secrets)
-    dns = config.get("dns")
-    if dns is None:
-        return
-    if dns.get("kind") not in dns_registry.KINDS:
-        raise DomainError("ca_setting_wrong", name="dns")
-    _check_fields(dns_registry.KINDS[dns["kind"]].fields, dns["config"], secrets, _DNS_PREFIX)
+    dns = config.get("dns") or {"kind": None, "config": {}}
+    provider = dns["kind"]
+    if provider is not None and provider not in dns_registry.KINDS:
+        raise DomainError("field_wrong", field="dns", choices=", ".join(dns_registry.KINDS))
+    own = {key: value for key, value in config.items() if key not in _MORE_SETTINGS}
+    written = {_DNS_PREFIX + key: value for key, value in dns["config"].items()}
+    fields = list(ca_registry.KINDS[kind].fields)
+    if provider is not None:
+        fields += [replace(one, name=_DNS_PREFIX + one.name) for one in dns_registry.KINDS[provider].fields]
+    _check_fields(fields, {**own, **written, **secrets})
 
 
-def _check_fields(
-    fields: Sequence[Field], config: Mapping[str, Any], secrets: Mapping[str, str], prefix: str = ""
-) -> None:
+def _check_fields(fields: Sequence[Field], given: Mapping[str, Any]) -> None:
     """Required fields are there, choices are kept, and nothing is there that no field asks for."""
+    known = {field.name for field in fields}
+    if unknown := sorted(name for name, value in given.items() if value and name not in known):
+        raise DomainError("unknown_field", field=unknown[0], choices=", ".join(sorted(known)))
     for field in fields:
-        value = secrets.get(prefix + field.name) if field.is_secret else config.get(field.name)
+        value = given.get(field.name)
         if not value and field.is_required and not field.default:
-            raise DomainError("ca_setting_missing", name=prefix + field.name)
+            raise DomainError("field_missing", field=field.name)
         if value and field.choices and value not in field.choices:
-            raise DomainError("ca_setting_wrong", name=prefix + field.name)
+            raise DomainError("field_wrong", field=field.name, choices=", ".join(field.choices))
 
 
 def _place(account: CaAccount) -> Place:

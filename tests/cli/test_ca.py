@@ -112,4 +112,4 @@ def test_wrong_usage_is_explained_and_adds_nothing(words: tuple[str, ...]) -> No
 
 def test_a_dns_provider_without_its_server_is_refused() -> None:
     done = run("add", "Wrong", "--directory", "https://ca.test/dir", "--dns", "rfc2136")
-    assert (done.exit_code, "ca_setting_missing(name=dns.server)" in done.output) == (1, True)
+    assert (done.exit_code, "field_missing(field=dns.server)" in done.output) == (1, True)

@@ -46,7 +46,8 @@ def test_secrets_are_sealed_to_their_row(session: Db, vault: KeyVault, now: date
 
 
 def test_adding_an_account_is_audited_without_its_secrets(session: Db, now: datetime) -> None:
-    ca_accounts.add("Internal", "private", {}, {"eab_hmac": "very-secret"}, "cli", now)
+    settings = {"directory_url": "https://ca.test/dir", "eab_kid": "kid"}
+    ca_accounts.add("Public", "acme", settings, {"eab_hmac": "very-secret"}, "cli", now)
     entry = session.scalars(select(AuditEntry)).one()
     assert (entry.action, entry.actor) == ("ca_account.add", "cli")
     assert "very-secret" not in json.dumps(entry.params)
@@ -95,11 +96,12 @@ def test_the_name_of_a_registered_account_is_taken(session: Db, now: datetime) -
     ("kind", "config", "code"),
     [
         ("unheard-of", {}, "ca_kind_unknown"),
-        ("acme", {}, "ca_setting_missing"),
-        ("acme", {"directory_url": "https://ca.test/dir", "challenge": "tls-alpn-01"}, "ca_setting_wrong"),
-        ("private", {"policy": "xv"}, "ca_setting_wrong"),
-        ("private", {"dns": {"kind": "unheard-of", "config": {}}}, "ca_setting_wrong"),
-        ("private", {"dns": {"kind": "rfc2136", "config": {"zone": "example.com"}}}, "ca_setting_missing"),
+        ("acme", {}, "field_missing"),
+        ("private", {"validity_dyas": "90"}, "unknown_field"),
+        ("acme", {"directory_url": "https://ca.test/dir", "challenge": "tls-alpn-01"}, "field_wrong"),
+        ("private", {"policy": "xv"}, "field_wrong"),
+        ("private", {"dns": {"kind": "unheard-of", "config": {}}}, "field_wrong"),
+        ("private", {"dns": {"kind": "rfc2136", "config": {"zone": "example.com"}}}, "field_missing"),
     ],
 )
 def test_settings_that_cannot_be_right_are_refused(
@@ -109,6 +111,13 @@ def test_settings_that_cannot_be_right_are_refused(
         ca_accounts.add("Wrong", kind, config, {}, "cli", now)
     assert caught.value.code == code
     assert ca_accounts.list_all() == []
+
+
+def test_a_secret_that_nothing_asks_for_is_refused(session: Db, now: datetime) -> None:
+    with pytest.raises(DomainError) as caught:
+        ca_accounts.add("Wrong", "private", {}, {"dns.key_secret": "x"}, "cli", now)
+    assert caught.value.code == "unknown_field"
+    assert "x" not in caught.value.params.values()
 
 
 def test_an_unknown_account_is_named(session: Db) -> None:

@@ -1,4 +1,4 @@
-"""TXT records at pebble-challtestsrv, the test server that Let's Encrypt uses..
+"""TXT records at pebble-challtestsrv, the test server that Let's Encrypt uses.
 
 It adds values one by one but only clears a name as a whole, so removing one means to put the others back.
 """

@@ -1,90 +1,21 @@
-"""ACME when the CA is away, busy, strange or hostile."""
+"""ACME when the CA is busy, strange or hostile."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from portal.adapters.ca.acme import AcmeCa
-from portal.adapters.ca.base import CaOrderState, CaSettings
+from portal.adapters.ca.base import CaOrderState
 from portal.adapters.errors import AdapterError
 from portal.domain.keys import make_csr
 from tests import pki
 from tests.acme_proxy import AcmeProxy, Answer, Request, problem
+from tests.adapters.ca.acme_faults import NAMES, failure_of, on, once, order
 from tests.adapters.ca.acme_world import AcmeWorld
 from tests.adapters.ca.contract import code_of, obtain
-from tests.servers import listening_socket
-from tests.tls import loopback_tls
-
-NAMES = ("fault.example.com",)
-
-
-def failure_of(call: Callable[[], Any]) -> AdapterError:
-    with pytest.raises(AdapterError) as caught:
-        call()
-    return caught.value
-
-
-def order(world: AcmeWorld) -> Callable[[], Any]:
-    return lambda: world.connect().new_order(NAMES)
-
-
-def on(path: str, answer: Answer) -> Callable[[Request], Answer | None]:
-    """A rule: answer POSTs to the path so."""
-    return lambda request: answer if request.path.startswith(path) and request.method == "POST" else None
-
-
-def once(rule: Callable[[Request], Answer | None]) -> Callable[[Request], Answer | None]:
-    """The rule, the first time that it has an answer."""
-    counter = itertools.count()
-
-    def first(request: Request) -> Answer | None:
-        answer = rule(request)
-        return answer if answer is not None and next(counter) == 0 else None
-
-    return first
-
-
-def client(url: str, bundle: str | None = None, timeout: float = 5.0) -> AcmeCa:
-    config = {"directory_url": url, "ca_bundle": bundle or loopback_tls().ca_bundle}
-    return AcmeCa(CaSettings("away", config, AcmeCa.make_secrets({}), None, timeout))
-
-
-def test_a_ca_that_is_away_is_unavailable() -> None:
-    with listening_socket() as sock:
-        port = sock.getsockname()[1]
-    assert code_of(client(f"https://127.0.0.1:{port}/dir").register) == ("ca_unavailable", False)
-
-
-def test_a_ca_whose_name_does_not_resolve_is_unavailable() -> None:
-    assert code_of(client("https://ca.invalid/dir").register) == ("ca_unavailable", False)
-
-
-def test_a_black_hole_is_left_in_time() -> None:
-    with listening_socket() as sock:
-        began = time.monotonic()
-        silent = client(f"https://127.0.0.1:{sock.getsockname()[1]}/dir", timeout=0.5)
-        assert code_of(silent.register) == ("ca_unavailable", False)
-        assert time.monotonic() - began < 3
-
-
-def test_a_directory_that_is_not_trusted_is_not_spoken_to(proxied: AcmeWorld) -> None:
-    stranger = pki.test_ca().certificate
-    untrusting = client(proxied.directory_url, pki.to_pem([stranger]))
-    failure = failure_of(untrusting.register)
-    assert (failure.code, failure.permanent) == ("ca_unavailable", False)
-    assert "trusted" in str(failure)
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1/dir", "ftp://x/", "", "https://", "directory"])
-def test_a_directory_without_https_is_refused(url: str) -> None:
-    assert code_of(lambda: client(url)) == ("ca_refused", True)
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -140,23 +71,6 @@ def test_an_answer_that_makes_no_sense_is_tried_again_later(
     url = order(proxied)().url
     proxy.rule = on("/my-order/", answer)
     assert code_of(lambda: proxied.connect().get_order(url)) == ("ca_unavailable", False)
-
-
-def test_a_redirect_is_not_followed(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
-    proxy.rule = on("/order-plz", Answer(307, b"", {"Location": "https://127.0.0.1:1/order"}))
-    assert code_of(order(proxied)) == ("ca_refused", True)
-
-
-def test_an_address_on_another_host_is_not_asked(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
-    url = order(proxied)().url
-    with listening_socket() as elsewhere:
-        elsewhere.setblocking(False)
-        address = f"https://127.0.0.1:{elsewhere.getsockname()[1]}/latest/meta-data"
-        body = json.dumps({"status": "pending", "authorizations": [address]}).encode()
-        proxy.rule = on("/my-order/", Answer(200, body))
-        assert code_of(lambda: proxied.connect().get_order(url)) == ("ca_refused", True)
-        with pytest.raises(BlockingIOError):
-            elsewhere.accept()
 
 
 def test_the_words_of_a_ca_are_shortened_and_made_harmless(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
@@ -243,38 +157,9 @@ def test_an_existing_account_may_be_told_by_a_conflict(proxied: AcmeWorld, proxy
     assert proxied.connect().register() == known
 
 
-def test_one_connection_serves_all_the_requests_of_a_client(proxied: AcmeWorld) -> None:
-    ca = proxied.connect()
-    for _ in range(3):
-        ca.new_order(NAMES)
-    pool = ca._net.connection._pool
-    assert pool.num_connections == 1
-
-
-def test_a_connection_that_the_ca_closed_is_opened_anew(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
-    ca = proxied.connect()
-    ca.new_order(NAMES)
-    proxy.rule = once(on("/order-plz", Answer(503, b"", {"Connection": "close"})))
-    failure_of(lambda: ca.new_order(NAMES))
-    assert ca.new_order(NAMES).url
-
-
 def test_a_whole_order_goes_through_the_proxy(proxied: AcmeWorld) -> None:
     names = ("whole.example.com",)
     assert obtain(proxied, names, make_csr(names, pki.key()))
-
-
-def test_a_slow_answer_is_given_up_in_time(proxied: AcmeWorld, proxy: AcmeProxy) -> None:
-    def dawdle(request: Request) -> Answer | None:
-        if request.path == "/order-plz":
-            time.sleep(1.5)
-        return None
-
-    proxied.timeout = 0.7
-    proxy.rule = dawdle
-    began = time.monotonic()
-    assert code_of(order(proxied)) == ("ca_unavailable", False)
-    assert time.monotonic() - began < 1.4
 
 
 def test_a_validation_that_takes_its_time_says_when_to_look_again(
