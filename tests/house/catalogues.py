@@ -6,7 +6,6 @@ guesses: a new msgid comes without a translation, and the check names it.
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from collections.abc import Iterator
@@ -36,8 +35,8 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%%|%")
 
 def extracted() -> Catalog:
     """What the sources say."""
-    with MAPPING.open("rb") as file:
-        methods, options = parse_mapping_cfg(io.TextIOWrapper(file, "utf-8"), filename=str(MAPPING))
+    with MAPPING.open(encoding="utf-8") as file:
+        methods, options = parse_mapping_cfg(file, filename=str(MAPPING))
     catalog = Catalog(charset="utf-8")
     for keywords in PASSES:
         found = extract_from_dir(str(ROOT / "portal"), _under_portal(methods), _options(options), keywords)

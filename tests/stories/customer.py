@@ -43,7 +43,8 @@ class Person:
             self.visitor.screenshot(Path(SCREENSHOTS) / f"{wanted}-{name}.png")
 
     def go(self, path: str, name: str) -> None:
-        self.page.goto(self.address + path)
+        answer = self.page.goto(self.address + path)
+        assert answer.status == 200, (path, answer.status)
         self.look(name)
 
     def fill(self, form: str, **values: str) -> None:
