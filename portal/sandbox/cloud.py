@@ -88,7 +88,6 @@ def _interface(cloud: SandboxCloud, token: str) -> Flask:
     """The JSON interface as a WSGI app."""
     app = Flask("sandbox_cloud", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_REQUEST
-    store = cloud.store
 
     @app.before_request
     def check_token() -> Answer | None:
@@ -100,6 +99,12 @@ def _interface(cloud: SandboxCloud, token: str) -> Flask:
         more = _certificate(error.existing) if isinstance(error, NameTaken) else {}
         return jsonify({"error": error.code, **more}), _STATUS[error.code]
 
+    _add_certificate_routes(app, cloud.store)
+    _add_domain_routes(app, cloud)
+    return app
+
+
+def _add_certificate_routes(app: Flask, store: CloudStore) -> None:
     @app.get("/v1/certificates")
     def certificates() -> Answer:
         return jsonify({"certificates": [_certificate(one) for one in store.certificates()]})
@@ -109,6 +114,10 @@ def _interface(cloud: SandboxCloud, token: str) -> Flask:
         body = _body()
         stored = store.add_certificate(body["name"], body["chain"], body["key"])
         return jsonify(_certificate(stored)), 201
+
+
+def _add_domain_routes(app: Flask, cloud: SandboxCloud) -> None:
+    store = cloud.store
 
     @app.get("/v1/domains")
     def domains() -> Answer:
@@ -128,8 +137,6 @@ def _interface(cloud: SandboxCloud, token: str) -> Flask:
     def bind(name: str) -> Answer:
         store.bind(name, _body()["certificate_id"])
         return jsonify(_domain(store, name))
-
-    return app
 
 
 def _body() -> Mapping[str, str]:

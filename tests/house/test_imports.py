@@ -45,7 +45,11 @@ def test_only_services_commit(name):
     assert not calls
 
 
-@pytest.mark.parametrize("name", ours("portal/domain", "portal/services"))
+#: `portal doctor` holds this machine's clock against the database's.
+CLOCK_CHECKS = {"portal/services/checkup.py"}
+
+
+@pytest.mark.parametrize("name", sorted(set(ours("portal/domain", "portal/services")) - CLOCK_CHECKS))
 def test_neither_rules_nor_services_read_the_clock(name):
     forbidden = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "utc_now", "time.time"}
     assert not forbidden & set(ast_calls(name))

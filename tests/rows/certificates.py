@@ -14,6 +14,26 @@ from tests import pki
 from tests.rows.base import Maker
 
 
+def _said(made: pki.Made) -> dict[str, Any]:
+    """The columns that a certificate itself fills."""
+    facts = read_facts(made.leaf)
+    return {
+        "name": facts.names[0],
+        "names": list(facts.names),
+        "names_text": " ".join(facts.names),
+        "domain_type": domain_type_of(facts.names),
+        "issuer": facts.issuer,
+        "serial": facts.serial,
+        "sha256": facts.sha256,
+        "key_type": facts.key_type,
+        "not_before": facts.not_before,
+        "not_after": facts.not_after,
+        "has_client_auth": facts.has_client_auth,
+        "leaf_pem": made.leaf_pem,
+        "chain_pem": made.chain_pem,
+    }
+
+
 class CertificateMaker(Maker):
     def certificate(
         self,
@@ -30,7 +50,6 @@ class CertificateMaker(Maker):
     ) -> Certificate:
         """An uploaded certificate with a confirmed specification; `making` goes to pki.make_certificate."""
         made = made or pki.make_certificate(**{"now": self.now, **making})
-        facts = read_facts(made.leaf)
         row = new_id()
         place = Place(organisation.id, "certificates", row, "private_key")
         return self.add(
@@ -38,23 +57,11 @@ class CertificateMaker(Maker):
                 id=row,
                 organisation_id=organisation.id,
                 source=source,
-                name=facts.names[0],
-                names=list(facts.names),
-                names_text=" ".join(facts.names),
-                domain_type=domain_type_of(facts.names),
+                **_said(made),
                 validation_type=validation_type,
                 brand=brand,
                 grade=grade,
-                issuer=facts.issuer,
-                serial=facts.serial,
-                sha256=facts.sha256,
-                key_type=facts.key_type,
-                not_before=facts.not_before,
-                not_after=facts.not_after,
-                leaf_pem=made.leaf_pem,
-                chain_pem=made.chain_pem,
                 private_key=self.seal_key(made.key, place) if with_key else None,
-                has_client_auth=facts.has_client_auth,
                 predecessor_id=predecessor.id if predecessor else None,
                 created_at=self.now,
             )

@@ -21,6 +21,26 @@ from portal.models.types import new_id
 from tests.rows.catalogue import CatalogueMaker
 
 
+def _lines(
+    certificates: Sequence[Certificate], product: Product, hosting_fee_fen: int, state: OrderState
+) -> list[OrderLine]:
+    prices = {Item.CERTIFICATE: product.price_fen, Item.HOSTING: hosting_fee_fen}
+    return [
+        OrderLine(
+            id=new_id(),
+            position=position,
+            item=item,
+            certificate_id=certificate.id,
+            open_certificate_id=certificate.id if state is OrderState.OPEN else None,
+            product_id=product.id,
+            unit_fen=prices[item],
+            quantity=1,
+            total_fen=prices[item],
+        )
+        for position, (certificate, item) in enumerate(itertools.product(certificates, Item))
+    ]
+
+
 class OrderMaker(CatalogueMaker):
     def order(
         self,
@@ -33,21 +53,7 @@ class OrderMaker(CatalogueMaker):
         """An order for hosting existing certificates: one certificate and one year of hosting for each."""
         product = product or self.product()
         book = self.price_book()
-        prices = {Item.CERTIFICATE: product.price_fen, Item.HOSTING: book.hosting_fee_fen}
-        lines = [
-            OrderLine(
-                id=new_id(),
-                position=position,
-                item=item,
-                certificate_id=certificate.id,
-                open_certificate_id=certificate.id if state is OrderState.OPEN else None,
-                product_id=product.id,
-                unit_fen=prices[item],
-                quantity=1,
-                total_fen=prices[item],
-            )
-            for position, (certificate, item) in enumerate(itertools.product(certificates, Item))
-        ]
+        lines = _lines(certificates, product, book.hosting_fee_fen, state)
         is_paid = state in {OrderState.PAID, OrderState.FULFILLED}
         return self.add(
             Order(
