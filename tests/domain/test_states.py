@@ -65,6 +65,8 @@ LIVES = {
         bound            rebind       uploaded
         not_live         rebind       uploaded
         live             rebind       uploaded
+        pending          leave_alone  left_alone
+        left_alone       supersede    superseded
         pending          supersede    superseded
         uploaded         supersede    superseded
         bound            supersede    superseded
