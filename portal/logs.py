@@ -9,12 +9,12 @@ import structlog
 from structlog.typing import Processor
 
 
-def configure(as_json: bool) -> None:
-    """Set up structlog. Safe to call again."""
+def configure(as_json: bool, level: int = logging.INFO) -> None:
+    """Set up structlog; what is below `level` is not written. Safe to call again."""
     structlog.configure(
         processors=[*_facts(), _renderer(as_json)],
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
 
