@@ -16,6 +16,7 @@ from portal.cli.demo.elsewhere import Bought
 from portal.cli.demo.report import Report
 from portal.cli.demo.stage import Stage
 from portal.cli.demo.story import TROUBLES
+from portal.cli.demo.watching import WaitedTooLong
 from portal.cli.up import DEFAULT_PORT, end_by_sigterm_too, wait_for_end
 from portal.clock import utc_now
 from portal.domain.errors import DomainError
@@ -56,7 +57,7 @@ def demo(ends: bool, as_json: bool, certificate: Path | None, key: Path | None, 
             click.echo(f"\n{report.as_table()}\n\n{stage.addresses()}", err=as_json)
             if not ends:
                 _serve(report, as_json)
-    except (InstallationError, OSError) as error:
+    except (InstallationError, WaitedTooLong, OSError) as error:
         raise click.ClickException(str(error)) from None
     if ends and as_json:
         click.echo(report.as_json())

@@ -59,9 +59,7 @@ class Stage:
             self._installation.start()
             self._stock()
             self._installation.wait_until_ready()
-            wait_for(
-                lambda: _answers(f"{self._places.mailbox}/api/messages"), bool, SANDBOX_SECONDS, "the sandbox"
-            )
+            self._wait_for_sandbox()
         except BaseException:
             self._installation.stop()
             raise

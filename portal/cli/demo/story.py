@@ -207,10 +207,7 @@ class Story:
 
     def _read_mails(self) -> None:
         with self._report.step("mails", *TROUBLES) as step:
-            since = self._started_at
-            wait_for(
-                lambda: self._watch.unsent_notices(since), lambda count: count == 0, PATIENCE, "the mails"
-            )
+            wait_for(self._watch.unsent_notices, lambda count: count == 0, PATIENCE, "the mails")
             self._report.mails = self._count_mails() - self._mails_before
             if not self._report.mails:
                 raise WaitedTooLong("no mail arrived")
