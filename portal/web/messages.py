@@ -9,14 +9,14 @@ from flask import g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from portal.web.refusals import BUYING, OPERATING, UPLOAD, WORK
+from portal.web.refusals import BUYING, OPERATING, SETTING_UP, UPLOAD, WORK
 
 #: Log-in, sign-up, members.
 ACCOUNT: Mapping[str, Any] = {
     "already_member": _l("This person is a member already."),
     "current_password_wrong": _l("The current password is not right."),
-    "email_unconfirmed": _l("Please confirm your address first: the link has been sent to you again."),
     "email_taken": _l("This address cannot be used."),
+    "email_unconfirmed": _l("Please confirm your address first: the link has been sent to you again."),
     "invitation_closed": _l("This invitation is no longer open. Ask for a new one."),
     "invitation_for_another": _l("This invitation was sent to another address."),
     "last_owner": _l("An organisation needs at least one owner."),
@@ -70,6 +70,7 @@ AREAS: tuple[Mapping[str, Any], ...] = (
     HOSTING,
     UPLOAD,
     BUYING,
+    SETTING_UP,
     WORK,
     OPERATING,
 )

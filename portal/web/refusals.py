@@ -67,9 +67,38 @@ BUYING: Mapping[str, Any] = {
     "unknown_gateway": _l("There is no such payment service."),
 }
 
+#: Setting things up: CA accounts, cloud accounts, targets, and work that is asked for by name.
+SETTING_UP: Mapping[str, Any] = {
+    "ca_account_unknown": _l("There is no CA account called %(name)s."),
+    "ca_kind_unknown": _l("There is no kind of CA called %(kind)s."),
+    "ca_name_taken": _l("There is a CA account called %(name)s already."),
+    "ca_revoke_unsupported": _l("This CA does not revoke certificates."),
+    "ca_setting_missing": _l("The CA account lacks the setting %(name)s."),
+    "ca_setting_wrong": _l("The setting %(name)s of the CA account is not right."),
+    "catalogue_wrong": _l("The catalogue is wrong at %(place)s: %(problem)s"),
+    "cloud_account_name_taken": _l("There is a cloud account called %(name)s already."),
+    "cloud_account_not_found": _l("There is no such cloud account."),
+    "deployment_not_found": _l("There is no such deployment."),
+    "dns_settings": _l("The DNS settings lack %(name)s, or it is not right."),
+    "domain_invalid": _l("%(domain)s is not a domain name."),
+    "field_missing": _l("Please fill in %(field)s."),
+    "field_wrong": _l("%(field)s is one of: %(choices)s."),
+    "live_host_missing": _l("%(domain)s is a wildcard: name a host to look at."),
+    "live_host_not_covered": _l("%(host)s does not belong to %(domain)s."),
+    "organisation_ambiguous": _l("More than one organisation is called %(name)s."),
+    "organisation_not_found": _l("There is no such organisation."),
+    "renewal_finished": _l("This renewal is finished already."),
+    "renewal_not_found": _l("There is no such renewal."),
+    "target_exists": _l("%(domain)s on %(product)s is a target already."),
+    "unknown_cloud_product": _l("There is no cloud product called %(product)s."),
+    "unknown_cloud_provider": _l("There is no cloud provider called %(provider)s. There are: %(choices)s."),
+    "unknown_field": _l("There is no setting called %(field)s. There are: %(choices)s."),
+}
+
 #: Renewals and deployments.
 WORK: Mapping[str, Any] = {
     "bound_another": _l("The cloud product holds another certificate than the one deployed."),
+    "ca_account_gone": _l("The CA knows our account no more. It is registered again."),
     "ca_order_gone": _l("The CA has given the request up. It is made anew."),
     "ca_paused": _l("The operator has paused this CA."),
     "ca_rate_limited": _l("The CA allows no more requests at the moment."),
@@ -116,8 +145,8 @@ OPERATING: Mapping[str, Any] = {
     "mail_not_configured": _l("No mail server is set up (PORTAL_MAIL_URL). Mails are kept until one is."),
     "mail_refused": _l("The mail server refused the message."),
     "mail_unavailable": _l("The mail server does not answer, or takes no mail from us at the moment."),
-    "notice_outdated": _l("What this mail is about has changed or is gone."),
     "nothing_to_try": _l("There is nothing to try: it is settled, or waits for a person."),
+    "notice_outdated": _l("What this mail is about has changed or is gone."),
     "recipient_invalid": _l("The address cannot receive mail."),
     "redis_away": _l("Redis is away at the moment. Try again in a little while."),
 }

@@ -9,6 +9,7 @@ operator pages are 404 for everybody else.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
@@ -174,11 +175,13 @@ def ask_to_log_in() -> Response:
     return go_to(url_for("account.login", next=back))
 
 
+#: One slash, then anything but a second one; no backslash or control character, which browsers read as slashes.
+_LOCAL = re.compile(r"/(?!/)[^\\\x00-\x20]*\Z")
+
+
 def safe_next(target: str | None, otherwise: str) -> str:
     """A local path from a `next` parameter; anything that could lead elsewhere is dropped."""
-    if target and target.startswith("/") and not target.startswith(("//", "/\\")) and "\\" not in target:
-        return target
-    return otherwise
+    return target if target and _LOCAL.match(target) else otherwise
 
 
 def register(app: Flask) -> None:

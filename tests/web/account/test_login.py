@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import select
 
@@ -99,7 +101,8 @@ def test_a_forgotten_password_looks_the_same_for_nobody(client, cast, posted):
     known = client.post("/reset", data={"email": cast.alice.email})
     unknown = client.post("/reset", data={"email": "nobody@example.com"})
     assert known.status_code == unknown.status_code == 200
-    assert known.text.replace("alice", "nobody") == unknown.text
+    answers = [re.search(r"<main.*</main>", one.text, re.DOTALL).group() for one in (known, unknown)]
+    assert answers[0].replace("alice", "nobody") == answers[1]
     assert [one.recipient for one in posted(NoticeKind.RESET_PASSWORD)] == [cast.alice.email]
 
 
