@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from portal.cli.context import with_portal
+from portal.clock import utc_now
 from portal.extensions import db
 from portal.services import operators
 
@@ -34,5 +34,5 @@ def create_operator(email: str, password_file: Path | None, generate: bool) -> N
     if password_file and generate:
         raise click.UsageError("give --password-file or --generate, not both")
     password = _password(password_file, generate)
-    user = operators.create(db.session, email, password, datetime.now(UTC))
+    user = operators.create(db.session, email, password, utc_now())
     click.echo(f"Operator {user.email} created.")

@@ -81,11 +81,12 @@ def message_for(code: str, params: Mapping[str, Any] | None = None) -> str:
     for area in AREAS:
         if code in area:
             return _fill(str(area[code]), params or {})
-    return _(
+    general: str = _(
         "This did not work (%(code)s). Request: %(request_id)s",
         code=code,
         request_id=g.get("request_id", "—"),
     )
+    return general
 
 
 def message_of(error: Any) -> str:

@@ -20,7 +20,7 @@ _YEAR = 31_536_000
 def preferences() -> Response:
     """Keep the choice in this browser, and the language with the user as well."""
     response = go_to(security.safe_next(request.form.get("next"), "/"))
-    chosen, theme = request.form.get("locale"), request.form.get("theme")
+    chosen, theme = request.form.get("locale", ""), request.form.get("theme", "")
     if chosen in LOCALES:
         _remember(response, COOKIE, chosen)
         if current_user.is_authenticated:
