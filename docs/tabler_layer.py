@@ -14,7 +14,9 @@ from pathlib import Path
 
 PORTAL = Path(__file__).parents[1] / "portal"
 SHEET = PORTAL / "static/vendor/tabler-1.6.1/tabler.css"
-LICENCE = "/*! Tabler 1.6.1, MIT: see LICENSE beside this file. Purged and layered by docs/tabler_layer.py. */"
+LICENCE = (
+    "/*! Tabler 1.6.1, MIT: see LICENSE beside this file. Purged and layered by docs/tabler_layer.py. */"
+)
 SOURCES = ("templates/**/*.html", "web/**/*.py", "static/app.js", "static/theme.js")
 NESTING = ("@media", "@supports", "@layer", "@container")
 

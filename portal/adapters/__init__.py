@@ -1,1 +1,1 @@
-"""Everything outside: one package a kind, each with base.py (protocol, values, errors), a registry, a file an implementation."""
+"""Everything outside: one package a kind, each with base.py (protocol, values, errors), a registry, implementations."""

@@ -81,7 +81,9 @@ class KeyVault:
     def _wrap(self, data_key: bytes, place: Place) -> bytes:
         head = _HEAD.pack(_FORMAT, self.newest)
         nonce = os.urandom(_NONCE)
-        wrapped = AESGCM(self._master_keys[self.newest]).encrypt(nonce, data_key, head + place.associated_data())
+        wrapped = AESGCM(self._master_keys[self.newest]).encrypt(
+            nonce, data_key, head + place.associated_data()
+        )
         return head + nonce + wrapped
 
     def _unwrap(self, envelope: bytes, place: Place) -> tuple[bytes, bytes]:
@@ -92,7 +94,9 @@ class KeyVault:
         head, rest = envelope[: _HEAD.size], envelope[_HEAD.size :]
         nonce, wrapped = rest[:_NONCE], rest[_NONCE : _NONCE + _WRAPPED]
         try:
-            data_key = AESGCM(self._master_keys[version]).decrypt(nonce, wrapped, head + place.associated_data())
+            data_key = AESGCM(self._master_keys[version]).decrypt(
+                nonce, wrapped, head + place.associated_data()
+            )
         except InvalidTag:
             raise VaultError(f"master key {version} does not open {place.table}.{place.column}") from None
         return data_key, rest[_NONCE + _WRAPPED :]

@@ -125,7 +125,7 @@ def cancel(order: Order, actor: Actor, now: datetime) -> None:
 
 
 def get_order(number: str, organisation_id: str) -> Order:
-    """The order of that number of this organisation with its lines and payments. Raises DomainError("order_not_found")."""
+    """An order of this organisation with its lines and payments. Raises DomainError("order_not_found")."""
     query = (
         select(Order)
         .where(Order.number == number, Order.organisation_id == organisation_id)

@@ -11,7 +11,7 @@ from portal.domain.money import Money
 
 @dataclass(frozen=True)
 class PaymentRequest:
-    """`merchant_number` is ours and unique per try; the customer is sent back to `return_url`, the result to `notify_url`."""
+    """`merchant_number` is ours, unique per try; the customer goes back to `return_url`, the result to `notify_url`."""
 
     merchant_number: str
     amount: Money
