@@ -104,7 +104,7 @@ def _json(env: Mapping[str, str], name: str) -> Mapping[str, str]:
 
 def kept_secret(path: Path, make: str) -> str:
     """The secret in `path`; on the first run `make` is written there, readable by this user alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

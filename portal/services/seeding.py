@@ -121,6 +121,7 @@ def operator(login: Login, now: datetime) -> None:
     """An operator; one that is there stays as it is."""
     try:
         operators.create(db.session, login.email, login.password, now, actor=ACTOR, ip=IP_ADDRESS)
+        operators.set_up_file().unlink(missing_ok=True)
     except DomainError as error:
         if error.code != "operator_exists":
             raise

@@ -24,7 +24,7 @@ from portal.embedded import programs
 from portal.embedded.installation import InstallationError
 from portal.web.messages import message_of
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILE = click.Path(path_type=Path)
 
 
 @click.command()
