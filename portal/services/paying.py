@@ -44,7 +44,9 @@ def start(order: Order, addresses: Addresses, subject: str, locale: str, now: da
     """
     if order.state is not OrderState.OPEN or now >= order.expires_at:
         raise DomainError("order_not_open")
-    payment = _started(order) or _new_payment(order, now)
+    # Counted before looking: a payment that another click makes in between is then either seen or has the same number.
+    tries = db.session.scalar(select(func.count()).where(Payment.order_id == order.id)) or 0
+    payment = _started(order) or _new_payment(order, tries, now)
     gateway = gateway_named(payment.gateway)
     leave_transaction()
     request = PaymentRequest(
@@ -63,9 +65,8 @@ def _started(order: Order) -> Payment | None:
     return db.session.scalar(query)
 
 
-def _new_payment(order: Order, now: datetime) -> Payment:
+def _new_payment(order: Order, tries: int, now: datetime) -> Payment:
     """Add a payment whose number follows from the order's: of two at the same moment one wins, both use it."""
-    tries = db.session.scalar(select(func.count()).where(Payment.order_id == order.id)) or 0
     payment = Payment(
         id=new_id(),
         order_id=order.id,
