@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import requests
+from redis import Redis
+from redis.exceptions import RedisError
 
 from portal.embedded import programs
 from portal.settings import child_environment
@@ -64,12 +68,42 @@ def test_it_brings_everything_up_and_takes_it_down(folder: Path) -> None:
                                env=environment(folder, {}), capture_output=True, text=True, timeout=60)  # fmt: skip
         assert again.returncode == 1
         assert f"already runs on {folder} (process {process.pid})" in again.stderr
+        survive_the_death_of_redis(folder, url)
         started = children(folder)
         assert len(started) == 4
         process.send_signal(signal.SIGINT)
         assert process.wait(40) == 0
     assert not any(is_running(pid) for pid in started)
     assert not (folder / "redis.sock").exists()
+
+
+def survive_the_death_of_redis(folder: Path, url: str) -> None:
+    """It comes back by itself, and so does the work."""
+    first = redis_pid(folder)
+    assert first
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: redis_pid(folder) not in {None, first}, 30)
+    last = scanned_at(folder)
+    wait_until(lambda: scanned_at(folder) > last, 30)
+    assert requests.get(f"{url}/readyz", timeout=10).json() == {
+        "status": "ok",
+        "database": "ok",
+        "redis": "ok",
+    }
+
+
+def redis_pid(folder: Path) -> int | None:
+    """The process that answers on the socket."""
+    with Redis(unix_socket_path=str(folder / "redis.sock")) as connection, suppress(RedisError):
+        return int(connection.info("server")["process_id"])
+    return None
+
+
+def scanned_at(folder: Path) -> str:
+    """When the last scan was finished, as the database has it; "" before the first."""
+    with closing(sqlite3.connect(folder / "portal.db")) as database:
+        row = database.execute("SELECT at FROM heartbeats WHERE name = 'scan'").fetchone()
+    return str(row[0]) if row else ""
 
 
 def test_a_killed_one_leaves_nothing_running(folder: Path) -> None:
