@@ -19,6 +19,11 @@ from tests.servers import MailServer, wait_until
 
 #: Where `make screenshots` wants the pictures; unset in tests.
 SCREENSHOTS = os.environ.get("PORTAL_SCREENSHOTS", "")
+#: The pages worth a picture.
+PICTURES = {
+    *("overview", "overview-dark", "overview-narrow", "certificates", "upload", "hosting-confirm", "payment"),
+    *("order-fulfilled", "certificate-renewed", "certificate-in-use", "hosting", "operator", "operator-dark"),
+}
 #: The narrowest screen that pages must fit.
 NARROW = {"width": 360, "height": 740}
 WIDE = {"width": 1280, "height": 900}
@@ -39,7 +44,7 @@ class Person:
         self.visitor.axe(name)
         wanted = "zh-Hans" if self.visitor.language.startswith("zh") else "en"
         assert self.page.get_attribute("html", "lang") in {wanted, wanted.partition("-")[0]}
-        if SCREENSHOTS:
+        if SCREENSHOTS and name in PICTURES:
             self.visitor.screenshot(Path(SCREENSHOTS) / f"{wanted}-{name}.png")
 
     def go(self, path: str, name: str) -> None:
