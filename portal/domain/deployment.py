@@ -16,7 +16,7 @@ class CloudProduct(StrEnum):
 
 
 class DeploymentState(StrEnum):
-    """Named for what has been done; NOT_LIVE and FAILED are states that people see."""
+    """Named for what has been done. NOT_LIVE is bound and not seen; LEFT_ALONE was never ours to replace."""
 
     PENDING = "pending"
     UPLOADED = "uploaded"

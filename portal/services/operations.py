@@ -5,7 +5,7 @@ A kind of operation (renewal, deployment, order, notice) gives one step function
  2. run the step of its state: it may talk to the outside, with no transaction open;
  3. record the outcome: UPDATE … WHERE state AND fence are still what they were; history row; commit.
  4. go on with the next step, or leave it with `next_attempt_at`.
-A writer whose lease was taken over fails at 3 and changes nothing. Dying anywhere leaves a row whose lease runs out.
+A writer whose claim was taken over changes nothing at 3. Dying anywhere leaves a row whose lease runs out.
 """
 
 from __future__ import annotations
@@ -166,7 +166,11 @@ def drive(kind: Kind[Any], row_id: str, clock: Clock) -> None:
     """Run every step of one row that need not wait (numbered steps in the module's docstring)."""
     patience = BRIEF_WAIT
     while (fence := _claim(kind, row_id, clock())) is not None:
-        outcome = _run_step(kind, row_id, fence, clock)
+        try:
+            outcome = _run_step(kind, row_id, fence, clock)
+        except LostClaim:
+            log.info("claim_lost", kind=kind.name, id=row_id)
+            return
         if isinstance(outcome, Advance) and outcome.due_at is None:
             return
         if not isinstance(outcome, Wait):
@@ -247,11 +251,7 @@ def _record_failure(
     kind: Kind[Any], row_id: str, fence: int, state: StrEnum, error: AdapterError | DomainError, now: datetime
 ) -> None:
     log.warning("step_failed", kind=kind.name, id=row_id, state=state.value, code=error.code)
-    try:
-        _write_failure(kind, row_id, fence, state, error, now, {})
-    except LostClaim:
-        db.session.rollback()
-        return
+    _write_failure(kind, row_id, fence, state, error, now, {})
     db.session.commit()
 
 

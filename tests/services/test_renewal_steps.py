@@ -77,9 +77,11 @@ def test_the_paid_term_is_filled_and_then_completed(
     at, issued = now, 0
     renewing.schedule_next(hosting, predecessor, now)
     db.session.commit()
-    while issued < 9 and (
-        coming := db.session.scalar(select(Renewal).where(Renewal.state == RenewalState.WAITING))
-    ) is not None:
+    while (
+        issued < 9
+        and (coming := db.session.scalar(select(Renewal).where(Renewal.state == RenewalState.WAITING)))
+        is not None
+    ):
         assert coming.next_attempt_at is not None
         at = max(at, coming.next_attempt_at)
         with time_machine.travel(at, tick=False):

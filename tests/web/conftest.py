@@ -1,0 +1,1 @@
+"""Pages are tried on both databases, as everything is (`-k sqlite` for one of them)."""
