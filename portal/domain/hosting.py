@@ -117,6 +117,7 @@ class Standing:
     is_revoked: bool = False
     hosting: HostingState | None = None
     needs_action: bool = False
+    is_replaced: bool = False
 
 
 def certificate_state(standing: Standing, now: datetime) -> CertificateState:
@@ -131,6 +132,8 @@ def certificate_state(standing: Standing, now: datetime) -> CertificateState:
         return CertificateState.ACTION_REQUIRED
     if standing.hosting is HostingState.HOSTED:
         return CertificateState.HOSTED
-    if now >= standing.not_after - lead_time(standing.not_before, standing.not_after):
+    is_late = now >= standing.not_after - lead_time(standing.not_before, standing.not_after)
+    # What a successor has taken over from may run out: it is history.
+    if is_late and not standing.is_replaced:
         return CertificateState.EXPIRING
     return CertificateState.UPLOADED if standing.is_uploaded else CertificateState.ISSUED

@@ -72,6 +72,29 @@ ISSUER_BRANDS = (
 )
 
 
+#: How a brand is written; it is a name, the same in every language.
+BRAND_NAMES = {
+    "letsencrypt": "Let's Encrypt",
+    "geotrust": "GeoTrust",
+    "rapidssl": "RapidSSL",
+    "thawte": "Thawte",
+    "digicert": "DigiCert",
+    "globalsign": "GlobalSign",
+    "sectigo": "Sectigo",
+    "zerossl": "ZeroSSL",
+    "google": "Google Trust Services",
+    "cfca": "CFCA",
+    "wotrus": "WoTrus",
+    "vtrus": "vTrus",
+    "perennial": "Perennial",
+}
+
+
+def brand_name(brand: str) -> str:
+    """A brand as people write it; a slug that is not known is shown as it is."""
+    return BRAND_NAMES.get(brand, brand)
+
+
 def domain_type_of(names: Sequence[str]) -> DomainType:
     """The domain type of a list of DNS names: any wildcard makes it a wildcard certificate.
 

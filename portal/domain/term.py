@@ -49,16 +49,20 @@ class PlannedIssuance:
 
 
 def plan(
-    not_before: datetime, not_after: datetime, term_end: datetime, validity: timedelta | None = None
+    not_before: datetime,
+    not_after: datetime,
+    term_end: datetime,
+    now: datetime,
+    validity: timedelta | None = None,
 ) -> tuple[PlannedIssuance, ...]:
-    """The issuances that fill the span from a certificate's expiry to the end of the paid term.
+    """The issuances from `now` on that fill the span from a certificate's expiry to the end of the paid term.
 
     `validity` is what a private CA gives; None means the public limits of each day. The list ends with the first
     certificate that reaches `term_end`; it is empty where the certificate itself does.
     """
     issuances: list[PlannedIssuance] = []
     while not_after < term_end and len(issuances) < 1_000:
-        due_at = not_after - lead_time(not_before, not_after)
+        due_at = max(not_after - lead_time(not_before, not_after), now)
         lifetime = validity or (longest_validity(due_at) - CUSHION)
         expires_at = due_at + lifetime
         if expires_at <= not_after:

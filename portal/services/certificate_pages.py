@@ -76,7 +76,7 @@ def read(certificate_id: str, organisation_id: str, now: datetime) -> Certificat
         versions=versions_of(certificate),
         timelines=timelines.for_certificate(certificate.id, now),
         places=_places(certificate),
-        issuances=_issuances(row),
+        issuances=_issuances(row, now),
         advice=None if row.hosting else _advice(certificate, products, now),
     )
 
@@ -95,12 +95,13 @@ def _places(certificate: Certificate) -> tuple[Place, ...]:
     return tuple(sorted(found.values(), key=lambda place: (place.target.product, place.target.domain)))
 
 
-def _issuances(row: Row) -> tuple[PlannedIssuance, ...]:
+def _issuances(row: Row, now: datetime) -> tuple[PlannedIssuance, ...]:
     certificate, hosting = row.certificate, row.hosting
     if hosting is None or certificate.replaced_at is not None:
         return ()
     product = db.session.get_one(Product, hosting.product_id)
-    return plan(certificate.not_before, certificate.not_after, hosting.coverage_ends_at, validity_of(product))
+    ends_at = hosting.coverage_ends_at
+    return plan(certificate.not_before, certificate.not_after, ends_at, now, validity_of(product))
 
 
 def _advice(certificate: Certificate, products: Sequence[Product], now: datetime) -> HostingAdvice:

@@ -119,7 +119,7 @@ def _offer(
         raise DomainError(reason.code, **reason.params, certificate_id=certificate.id)
     assert product is not None
     ends_at = end_for_existing(candidate.not_after)
-    issuances = plan(certificate.not_before, certificate.not_after, ends_at, validity_of(product))
+    issuances = plan(certificate.not_before, certificate.not_after, ends_at, now, validity_of(product))
     return Offer(certificate, product, catalogue.quote(product, book), ends_at, issuances, targets)
 
 

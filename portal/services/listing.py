@@ -173,5 +173,6 @@ def _row(
         is_revoked=certificate.revoked_at is not None,
         hosting=hosting.state if hosting else None,
         needs_action=is_stuck or (renewal is not None and renewal.stopped_at is not None),
+        is_replaced=certificate.replaced_at is not None,
     )
     return Row(certificate, certificate_state(standing, now), hosting, renewal)

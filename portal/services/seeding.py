@@ -10,7 +10,7 @@ from itertools import product
 from sqlalchemy import func, select
 
 from portal.domain.errors import DomainError
-from portal.domain.spec import ISSUER_BRANDS, DomainType, Grade, ValidationType
+from portal.domain.spec import ISSUER_BRANDS, DomainType, Grade, ValidationType, brand_name
 from portal.extensions import db
 from portal.models.account import User
 from portal.models.catalogue import CaAccount, Product
@@ -86,7 +86,7 @@ def _put(
 ) -> None:
     percent = DOMAIN_PERCENT[domain_type] * GRADE_PERCENT[grade]
     values = {
-        "title": f"{brand} {validation_type.upper()} {domain_type} {grade}",
+        "title": f"{brand_name(brand)} {validation_type.upper()} {domain_type} {grade}",
         "brand": brand,
         "validation_type": validation_type,
         "domain_type": domain_type,

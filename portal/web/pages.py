@@ -7,6 +7,7 @@ from flask_login import current_user
 
 from portal import extensions
 from portal.adapters.loading import load
+from portal.domain.spec import brand_name
 from portal.settings import Settings
 from portal.web import assets, errors, headers, health, htmx, labels, locale, navigation, security, tracing
 
@@ -55,6 +56,7 @@ def _template_globals(app: Flask) -> None:
         here=here,
         face=labels.face,
         label=labels.label,
+        brand_name=brand_name,
     )
 
 

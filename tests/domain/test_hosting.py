@@ -97,6 +97,7 @@ HOSTED, FAILED = HostingState.HOSTED, HostingState.FAILED
         (FRESH,                                               CertificateState.UPLOADED),
         (replace(FRESH, is_uploaded=False),                   CertificateState.ISSUED),
         (LATE,                                                CertificateState.EXPIRING),
+        (replace(LATE, is_replaced=True),                     CertificateState.UPLOADED),
         (replace(LATE, hosting=HOSTED),                       CertificateState.HOSTED),
         (replace(LATE, hosting=HostingState.COMPLETED),       CertificateState.EXPIRING),
         (replace(FRESH, hosting=HostingState.CANCELLED),      CertificateState.UPLOADED),

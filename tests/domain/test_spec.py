@@ -6,11 +6,14 @@ from itertools import product
 import pytest
 
 from portal.domain.spec import (
+    BRAND_NAMES,
+    ISSUER_BRANDS,
     DerivedSpec,
     DomainType,
     Grade,
     Spec,
     ValidationType,
+    brand_name,
     brand_of,
     derive,
     differing_parts,
@@ -89,3 +92,9 @@ def test_every_differing_part_is_named_and_no_other(changed):
     parts = [name for name, is_changed in zip(OTHER, changed, strict=True) if is_changed]
     other = replace(HOSTED, **{name: OTHER[name] for name in parts})
     assert differing_parts(HOSTED, other) == differing_parts(other, HOSTED) == tuple(parts)
+
+
+def test_every_brand_that_an_issuer_gives_away_has_its_name():
+    assert {slug for _, slug in ISSUER_BRANDS} == set(BRAND_NAMES)
+    assert brand_name("letsencrypt") == "Let's Encrypt"
+    assert brand_name("house-ca") == "house-ca"

@@ -48,25 +48,26 @@ def test_public_limits_begin_on_their_day(issued_on, days):
 @pytest.mark.parametrize(("validity_days", "certificates"), [(199, 2), (99, 5), (46, 12)])
 def test_a_year_takes_as_few_certificates_as_the_limits_allow(validity_days, certificates):
     validity = validity_days * DAY
-    coming = plan(START, START + validity, START + 365 * DAY, validity)
+    coming = plan(START, START + validity, START + 365 * DAY, START, validity)
     assert 1 + len(coming) == certificates
 
 
 def test_a_private_ca_fills_a_year_with_one_certificate():
-    (only,) = plan(START - 189 * DAY, START + 10 * DAY, START + 375 * DAY, 396 * DAY)
-    assert only.expires_at >= START + 375 * DAY
+    (only,) = plan(START - 189 * DAY, START + 10 * DAY, START + 375 * DAY, START, 396 * DAY)
+    assert only.due_at == START
+    assert only.expires_at == START + 396 * DAY
 
 
 def test_nothing_is_owed_to_a_certificate_that_reaches_the_end():
     end = START + 100 * DAY
-    assert plan(START, end, end) == ()
+    assert plan(START, end, end, START) == ()
     assert not is_renewal_owed(end, end)
     assert is_renewal_owed(end - timedelta(seconds=1), end)
 
 
 def test_the_plan_crosses_a_limit_that_begins_within_it():
     begin = datetime(2027, 1, 1, tzinfo=UTC)
-    coming = plan(begin, begin + 199 * DAY, begin + 730 * DAY)
+    coming = plan(begin, begin + 199 * DAY, begin + 730 * DAY, begin)
     assert all(one.expires_at - one.due_at == 99 * DAY for one in coming)
 
 
@@ -75,7 +76,7 @@ def test_the_plan_crosses_a_limit_that_begins_within_it():
 def test_a_plan_leaves_no_gap_and_stops_at_the_first_that_reaches_the_end(start, lifetime, years_of_days):
     end = start + timedelta(days=years_of_days)
     expires = start + timedelta(days=lifetime)
-    coming = plan(start, expires, end)
+    coming = plan(start, expires, end, start)
     for one in coming:
         assert one.replaced_expires_at == expires
         assert one.due_at < one.replaced_expires_at < one.expires_at
@@ -85,4 +86,4 @@ def test_a_plan_leaves_no_gap_and_stops_at_the_first_that_reaches_the_end(start,
 
 
 def test_a_plan_that_cannot_progress_ends():
-    assert plan(START, START + 100 * DAY, START + 365 * DAY, validity=DAY) == ()
+    assert plan(START, START + 100 * DAY, START + 365 * DAY, START, validity=DAY) == ()

@@ -11,7 +11,7 @@ from wtforms import FileField, PasswordField, RadioField, StringField, TextAreaF
 from wtforms.validators import Optional
 
 from portal.domain.errors import DomainError
-from portal.domain.spec import Spec
+from portal.domain.spec import Spec, brand_name
 from portal.services.key_reading import has_key
 from portal.services.pem_reading import text_of
 from portal.services.uploading import Upload
@@ -82,7 +82,7 @@ class SpecForm(BaseForm):
         """Fill in the choices; the only one is chosen already."""
         self._specs = {spec_value(spec): spec for spec in specs}
         self.spec.choices = [
-            (value, f"{label(spec.validation_type)} · {spec.brand} · {label(spec.grade)}")
+            (value, f"{label(spec.validation_type)} · {brand_name(spec.brand)} · {label(spec.grade)}")
             for value, spec in self._specs.items()
         ]
         if self.spec.data not in self._specs and len(self._specs) == 1:
