@@ -74,7 +74,8 @@ def _rows(column: SealedColumn) -> Iterator[Any]:
     attribute, last = getattr(column.model, column.column), ""
     while True:
         query = select(column.model).where(attribute.is_not(None), column.model.id > last)
-        rows = list(db.session.scalars(query.order_by(column.model.id).limit(BATCH)))
+        query = query.order_by(column.model.id).limit(BATCH).execution_options(populate_existing=True)
+        rows = list(db.session.scalars(query))
         if not rows:
             return
         yield from rows
