@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -103,15 +104,22 @@ def _json(env: Mapping[str, str], name: str) -> Mapping[str, str]:
 
 
 def kept_secret(path: Path, make: str) -> str:
-    """The secret in `path`; on the first run `make` is written there, readable by this user alone."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("utf-8").strip()
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(make + "\n")
-    return make
+    """The secret in `path`; on the first run `make` is written there, readable by this user alone.
+
+    It appears whole or not at all, so that of two processes that start first one wins and both read the same.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(make + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(fresh)
+        fresh.unlink()
+    return path.read_text("utf-8").strip()
 
 
 def parse_master_keys(text: str) -> Mapping[int, bytes]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from dataclasses import fields
 from pathlib import Path
 
@@ -149,3 +150,20 @@ def test_settings_cannot_be_changed():
     assert {"secret_key", "master_keys", "payment_sandbox_secret"} <= {
         one.name for one in fields(Settings) if not one.repr
     }
+
+
+def test_of_many_first_starts_one_secret_is_kept(tmp_path):
+    path, gate, seen = tmp_path / "secret.key", threading.Barrier(8), []
+
+    def start(number):
+        gate.wait(10)
+        seen.append(kept_secret(path, f"secret {number}"))
+
+    threads = [threading.Thread(target=start, args=(number,)) for number in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(10)
+    assert len(seen) == 8
+    assert set(seen) == {path.read_text("utf-8").strip()}
+    assert [one.name for one in tmp_path.iterdir()] == ["secret.key"]

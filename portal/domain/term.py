@@ -54,15 +54,18 @@ def plan(
     term_end: datetime,
     now: datetime,
     validity: timedelta | None = None,
+    first_due: datetime | None = None,
 ) -> tuple[PlannedIssuance, ...]:
     """The issuances from `now` on that fill the span from a certificate's expiry to the end of the paid term.
 
-    `validity` is what a private CA gives; None means the public limits of each day. The list ends with the first
+    `validity` is what a private CA gives; None means the public limits of each day. `first_due` is when the first one
+    is due where that is decided already; the others follow the rule. The list ends with the first
     certificate that reaches `term_end`; it is empty where the certificate itself does.
     """
     issuances: list[PlannedIssuance] = []
     while not_after < term_end and len(issuances) < 1_000:
-        due_at = max(not_after - lead_time(not_before, not_after), now)
+        by_rule = not_after - lead_time(not_before, not_after)
+        due_at = max((first_due if not issuances else None) or by_rule, now)
         lifetime = validity or (longest_validity(due_at) - CUSHION)
         expires_at = due_at + lifetime
         if expires_at <= not_after:

@@ -101,7 +101,8 @@ def _issuances(row: Row, now: datetime) -> tuple[PlannedIssuance, ...]:
         return ()
     product = db.session.get_one(Product, hosting.product_id)
     ends_at = hosting.coverage_ends_at
-    return plan(certificate.not_before, certificate.not_after, ends_at, now, validity_of(product))
+    first_due = row.renewal.next_attempt_at if row.renewal else None
+    return plan(certificate.not_before, certificate.not_after, ends_at, now, validity_of(product), first_due)
 
 
 def _advice(certificate: Certificate, products: Sequence[Product], now: datetime) -> HostingAdvice:

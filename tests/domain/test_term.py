@@ -87,3 +87,9 @@ def test_a_plan_leaves_no_gap_and_stops_at_the_first_that_reaches_the_end(start,
 
 def test_a_plan_that_cannot_progress_ends():
     assert plan(START, START + 100 * DAY, START + 365 * DAY, START, validity=DAY) == ()
+
+
+def test_a_first_renewal_whose_day_is_set_is_planned_for_that_day():
+    day = START + 172 * DAY
+    first, *_ = plan(START, START + 199 * DAY, START + 365 * DAY, START, 199 * DAY, first_due=day)
+    assert (first.due_at, first.expires_at) == (day, day + 199 * DAY)
