@@ -42,9 +42,12 @@ def test_an_unlabelled_field_is_found(chromium, site):
 
 
 def test_an_inline_style_is_a_csp_violation(chromium, site):
-    with pytest.raises(AssertionError, match=r"CSP: style-src"), visitor(chromium, "en-US") as one:
-        with one.page.expect_console_message(lambda message: message.text.startswith("CSP:")):
-            one.page.goto(f"{site}/inline")
+    with (
+        pytest.raises(AssertionError, match=r"CSP: style-src"),
+        visitor(chromium, "en-US") as one,
+        one.page.expect_console_message(lambda message: message.text.startswith("CSP:")),
+    ):
+        one.page.goto(f"{site}/inline")
 
 
 def test_a_failed_load_is_found_unless_expected(chromium, site):
