@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import click
+from flask import current_app
+from flask_babel import force_locale
 
 from portal.adapters.errors import AdapterError
 from portal.app import create_core
@@ -26,6 +28,13 @@ def with_portal(command: Callable[P, R]) -> Callable[P, R]:
             try:
                 return command(*args, **kwargs)
             except (DomainError, AdapterError) as error:
-                raise click.ClickException(str(error)) from None
+                raise click.ClickException(in_words(error)) from None
 
     return inside
+
+
+def in_words(error: DomainError | AdapterError) -> str:
+    """The sentence for a refusal, with its code and details to search for."""
+    with force_locale("en"):
+        sentence: str = current_app.extensions["explain"](error.code, error.params)
+    return f"{sentence} [{error}]"
