@@ -156,7 +156,7 @@ def read_facts(certificate: x509.Certificate) -> CertificateFacts:
 
 def _read_facts(certificate: x509.Certificate) -> CertificateFacts:
     names = dns_names(certificate)
-    if is_ca(certificate):
+    if is_ca(certificate) and not _serves_itself(certificate, names):
         raise DomainError("is_ca_certificate")
     if not names:
         raise DomainError("no_names")
@@ -183,6 +183,14 @@ def dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
         names = [str(part.value) for part in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         names = [name for name in names if re.fullmatch(r"(\*\.)?[A-Za-z0-9.-]+", name)]
     return tuple(dict.fromkeys(name.lower() for name in names))
+
+
+def _serves_itself(certificate: x509.Certificate, names: Sequence[str]) -> bool:
+    """Whether a CA certificate is really a website's self-signed one: common tools mark those as CAs unasked."""
+    has_san = _has(certificate, ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+    return certificate.issuer == certificate.subject and any(
+        has_san or "." in name or name == "localhost" for name in names
+    )
 
 
 def sha256_of(certificate: x509.Certificate) -> str:

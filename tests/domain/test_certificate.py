@@ -145,6 +145,33 @@ def test_a_ca_certificate_cannot_be_hosted():
 
 
 @pytest.mark.parametrize(
+    ("common_name", "alternative", "is_taken"),
+    [
+        ("shop",             "shop.example.com", True),
+        ("localhost",        "localhost",        True),
+        ("shop.example.com", None,               True),
+        ("localhost",        None,               True),
+        ("Root-CA",          None,               False),
+    ],
+)  # fmt: skip
+def test_a_self_signed_certificate_of_a_website_is_taken_though_its_tool_called_it_a_ca(
+    common_name, alternative, is_taken
+):
+    own = key()
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    builder = x509.CertificateBuilder(subject, subject, own.public_key(), 1, NOW, NOW + timedelta(days=1))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    if alternative:
+        names = x509.SubjectAlternativeName([x509.DNSName(alternative)])
+        builder = builder.add_extension(names, critical=False)
+    certificate = builder.sign(own, x509.base.hashes.SHA256())
+    if is_taken:
+        assert read_facts(certificate).names == (alternative or common_name,)
+    else:
+        assert code_of(read_facts, certificate) == "is_ca_certificate"
+
+
+@pytest.mark.parametrize(
     ("common_name", "names"), [("old.example.com", ("old.example.com",)), ("Old Shop", ())]
 )
 def test_the_common_name_counts_only_without_a_san(common_name, names):
