@@ -91,7 +91,7 @@ def normal_domain(text: str) -> str:
         plain = idna.encode(name.removeprefix("*").removeprefix("."), uts46=True).decode()
     except (idna.IDNAError, UnicodeError):
         raise DomainError("domain_invalid", domain=text[:255]) from None
-    if "." not in plain:
+    if is_wildcard and "." not in plain:
         raise DomainError("domain_invalid", domain=text[:255])
     return f"*.{plain}" if is_wildcard else plain
 

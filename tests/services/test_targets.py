@@ -22,6 +22,7 @@ DOMAINS = [
     (" Shop.Example.COM. ", "shop.example.com"),
     ("*.example.com", "*.example.com"),
     (".example.com", "*.example.com"),
+    ("intranet", "intranet"),
     ("商店.example.com", "xn--czrs0t.example.com"),
 ]
 
@@ -32,7 +33,7 @@ def test_domains_are_stored_in_one_way(text: str, stored: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "localhost", "*.", "a..b", "-a.example.com", "a b.example.com", "x" * 300]
+    "text", ["", "*.localhost", "*.", "a..b", "-a.example.com", "a b.example.com", "x" * 300]
 )
 def test_what_is_no_domain_is_refused(text: str) -> None:
     with pytest.raises(DomainError) as caught:
@@ -64,7 +65,7 @@ def test_a_target_is_stored_and_listed_in_its_organisation_alone(
 
 REFUSALS = [
     (NewTarget("toaster", "shop.example.com"), "unknown_cloud_product"),
-    (NewTarget("cdn", "localhost"), "domain_invalid"),
+    (NewTarget("cdn", "*.localhost"), "domain_invalid"),
     (NewTarget("cdn", "*.example.com"), "live_host_missing"),
     (NewTarget("cdn", "*.example.com", live_host="www.example.org"), "live_host_not_covered"),
     (NewTarget("cdn", "*.example.com", live_host="a.b.example.com"), "live_host_not_covered"),
