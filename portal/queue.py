@@ -30,12 +30,14 @@ FAILURE_TTL = 30 * 24 * 3600
 
 
 class QueueName(StrEnum):
-    """In the order in which workers take from them."""
+    """In the order in which workers take from them; making RSA keys (up to a second each) comes after all else."""
 
     CLOCK = "clock"
     RENEWAL = "renewal"
     DEPLOYMENT = "deployment"
     NOTICE = "notice"
+    CHECK = "check"
+    KEY = "key"
 
 
 class JobName(StrEnum):
@@ -46,7 +48,12 @@ class JobName(StrEnum):
     ADVANCE_RENEWALS = "jobs.renewal.advance"
     ADVANCE_DEPLOYMENTS = "jobs.deployment.advance"
     ADVANCE_ORDERS = "jobs.orders.advance"
+    MAKE_KEYS = "jobs.renewal.make_keys"
     SEND_NOTICES = "jobs.notices.send"
+    ADVANCE_CHECKS = "jobs.checks.advance"
+    ADVANCE_REVOCATIONS = "jobs.revocation.advance"
+    READ_CRLS = "jobs.revocation.read_crls"
+    ADVANCE_REPLACEMENTS = "jobs.replacement.advance"
     HOUSEKEEPING = "jobs.housekeeping.clean"
 
 
@@ -58,6 +65,11 @@ QUEUE_OF: dict[JobName, QueueName] = {
     JobName.ADVANCE_ORDERS: QueueName.RENEWAL,
     JobName.ADVANCE_DEPLOYMENTS: QueueName.DEPLOYMENT,
     JobName.SEND_NOTICES: QueueName.NOTICE,
+    JobName.ADVANCE_CHECKS: QueueName.CHECK,
+    JobName.READ_CRLS: QueueName.CHECK,
+    JobName.ADVANCE_REVOCATIONS: QueueName.RENEWAL,
+    JobName.ADVANCE_REPLACEMENTS: QueueName.RENEWAL,
+    JobName.MAKE_KEYS: QueueName.KEY,
 }
 
 

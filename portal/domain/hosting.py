@@ -23,6 +23,7 @@ class HostingEvent(StrEnum):
     RESOLVE = "resolve"
     COMPLETE = "complete"
     CANCEL = "cancel"
+    REOPEN = "reopen"
 
 
 TRANSITIONS: Mapping[tuple[HostingState, HostingEvent], HostingState] = {
@@ -31,6 +32,8 @@ TRANSITIONS: Mapping[tuple[HostingState, HostingEvent], HostingState] = {
     (HostingState.HOSTED, HostingEvent.COMPLETE): HostingState.COMPLETED,
     (HostingState.HOSTED, HostingEvent.CANCEL): HostingState.CANCELLED,
     (HostingState.FAILED, HostingEvent.CANCEL): HostingState.CANCELLED,
+    # A replacement inside the paid term, when its last certificate was issued already (revoked, key compromised).
+    (HostingState.COMPLETED, HostingEvent.REOPEN): HostingState.HOSTED,
 }
 
 

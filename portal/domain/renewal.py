@@ -12,8 +12,10 @@ class RenewalState(StrEnum):
 
     WAITING = "waiting"
     STARTED = "started"
+    CHECKED = "checked"
     KEYED = "keyed"
     ORDERED = "ordered"
+    PRESENTED = "presented"
     VALIDATING = "validating"
     VALIDATED = "validated"
     FINALIZING = "finalizing"
@@ -25,8 +27,10 @@ class RenewalState(StrEnum):
 
 class RenewalEvent(StrEnum):
     START = "start"
+    CHECK = "check"
     MAKE_KEY = "make_key"
     ORDER = "order"
+    PRESENT = "present"
     ANSWER = "answer"
     VALIDATE = "validate"
     FINALIZE = "finalize"
@@ -41,9 +45,11 @@ _S, _E = RenewalState, RenewalEvent
 
 TRANSITIONS: Mapping[tuple[RenewalState, RenewalEvent], RenewalState] = {
     (_S.WAITING, _E.START): _S.STARTED,
-    (_S.STARTED, _E.MAKE_KEY): _S.KEYED,
+    (_S.STARTED, _E.CHECK): _S.CHECKED,
+    (_S.CHECKED, _E.MAKE_KEY): _S.KEYED,
     (_S.KEYED, _E.ORDER): _S.ORDERED,
-    (_S.ORDERED, _E.ANSWER): _S.VALIDATING,
+    (_S.ORDERED, _E.PRESENT): _S.PRESENTED,
+    (_S.PRESENTED, _E.ANSWER): _S.VALIDATING,
     (_S.VALIDATING, _E.VALIDATE): _S.VALIDATED,
     (_S.VALIDATED, _E.FINALIZE): _S.FINALIZING,
     (_S.FINALIZING, _E.ISSUE): _S.ISSUED,
@@ -51,12 +57,33 @@ TRANSITIONS: Mapping[tuple[RenewalState, RenewalEvent], RenewalState] = {
     (_S.DEPLOYING, _E.FINISH): _S.DONE,
     # The CA gave the order up (expired, a check failed, unknown to it): the key stays, the order is made anew.
     (_S.ORDERED, _E.REORDER): _S.KEYED,
+    (_S.PRESENTED, _E.REORDER): _S.KEYED,
     (_S.VALIDATING, _E.REORDER): _S.KEYED,
     (_S.VALIDATED, _E.REORDER): _S.KEYED,
     (_S.FINALIZING, _E.REORDER): _S.KEYED,
     # Only a renewal that has not begun can be taken back (rule 7).
     (_S.WAITING, _E.CANCEL): _S.CANCELLED,
 }
+
+
+class KeySource(StrEnum):
+    """Where a renewal's key comes from (rule 11): made anew, the predecessor's again, or the customer's own by CSR."""
+
+    NEW = "new"
+    REUSE = "reuse"
+    CSR = "csr"
+
+
+#: An order is open at the CA in these: they count against the account's concurrency.
+AT_THE_CA = frozenset(
+    {
+        RenewalState.ORDERED,
+        RenewalState.PRESENTED,
+        RenewalState.VALIDATING,
+        RenewalState.VALIDATED,
+        RenewalState.FINALIZING,
+    }
+)
 
 #: The states a renewal never leaves.
 FINAL = frozenset({RenewalState.DONE, RenewalState.CANCELLED})
@@ -106,12 +133,6 @@ def lead_time(not_before: datetime, not_after: datetime) -> timedelta:
     if lifetime < SHORT_LIVED:
         return lifetime / 2
     return min(LONGEST_LEAD, lifetime / 3)
-
-
-def due_at(not_before: datetime, not_after: datetime, jitter: float) -> datetime:
-    """When the renewal of a certificate falls due; `jitter` in [0, 1) is the certificate's own, fixed."""
-    lead = lead_time(not_before, not_after)
-    return not_after - lead * (1 - JITTER_PART * jitter)
 
 
 def retry_after(attempts: int) -> timedelta:

@@ -24,6 +24,7 @@ def _render(kind, item, autogen):
 def run_online():
     engine = current_app.extensions["migrate"].db.engine
     with engine.connect() as connection:
+        _without_foreign_keys(connection)
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -33,6 +34,13 @@ def run_online():
         )
         with context.begin_transaction():
             context.run_migrations()
+
+
+def _without_foreign_keys(connection):
+    """SQLite changes a table by making it anew; with foreign keys on, dropping the old one would empty others."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.commit()
 
 
 run_online()

@@ -2,6 +2,8 @@
 
 from portal.models import (
     account,
+    alarm,
+    authority,
     catalogue,
     certificate,
     deployment,
@@ -10,10 +12,13 @@ from portal.models import (
     notice,
     operation,
     order,
+    validation,
 )
 
 __all__ = [
     "account",
+    "alarm",
+    "authority",
     "catalogue",
     "certificate",
     "deployment",
@@ -22,4 +27,5 @@ __all__ = [
     "notice",
     "operation",
     "order",
+    "validation",
 ]

@@ -16,6 +16,9 @@ from portal.models.types import EnumText, Moment, PlainJson, RowId, ShortText, U
 class CaAccount(Model):
     """An account at a CA. `kind` names an implementation in adapters/ca; `config` holds its public settings,
     `secrets` an envelope of its secret ones (account key, EAB, a private CA's own key) as JSON.
+
+    `failures` counts calls in a row that found the CA away; from a few on, it is left alone until `open_until` (circuit
+    breaker). `limited_until` is what the CA itself asked for (429 with Retry-After).
     """
 
     __tablename__ = "ca_accounts"
@@ -27,6 +30,9 @@ class CaAccount(Model):
     secrets: Mapped[bytes | None] = mapped_column(LargeBinary)
     account_url: Mapped[str | None] = mapped_column(Text)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    failures: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    open_until: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    limited_until: Mapped[datetime | None] = mapped_column(UtcDateTime())
     created_at: Mapped[Moment]
 
 
@@ -53,6 +59,18 @@ class Product(Model):
     @property
     def spec(self) -> Spec:
         return Spec(self.domain_type, self.validation_type, self.brand, self.grade)
+
+
+class ProductFallback(Model):
+    """Another account that issues the same product, tried in the order of `position` while the ones before are away."""
+
+    __tablename__ = "product_fallbacks"
+
+    product_id: Mapped[str] = mapped_column(ForeignKey("products.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    ca_account_id: Mapped[str] = mapped_column(ForeignKey("ca_accounts.id"))
+
+    ca_account: Mapped[CaAccount] = relationship()
 
 
 class PriceBook(Model):

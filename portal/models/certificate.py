@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,13 +22,16 @@ class Source(StrEnum):
 class Certificate(Model):
     """One certificate with its chain; `private_key` is an envelope of its PKCS#8 DER, or None (public part only).
 
-    The specification's parts are None until the customer confirms what an upload cannot tell.
+    The specification's parts are None until the customer confirms what an upload cannot tell. `ca_account_id` is the
+    account that issued it here; `crl_url` the revocation list it names; `applicant` what OV and EV brands were told.
     """
 
     __tablename__ = "certificates"
     __table_args__ = (
         UniqueConstraint("organisation_id", "sha256", name="uq_certificates_organisation_sha256"),
         Index("ix_certificates_list", "organisation_id", "not_after", "id"),
+        Index("ix_certificates_crl", "crl_url", "serial"),
+        Index("ix_certificates_issued", "ca_account_id", "created_at", "id"),
     )
 
     id: Mapped[RowId]
@@ -49,6 +53,9 @@ class Certificate(Model):
     leaf_pem: Mapped[str] = mapped_column(Text)
     chain_pem: Mapped[str] = mapped_column(Text)
     private_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    ca_account_id: Mapped[str | None] = mapped_column(ForeignKey("ca_accounts.id"))
+    crl_url: Mapped[str | None] = mapped_column(Text)
+    applicant: Mapped[dict[str, Any] | None] = mapped_column(PlainJson)
     has_client_auth: Mapped[bool] = mapped_column(Boolean, default=False)
     predecessor_id: Mapped[str | None] = mapped_column(ForeignKey("certificates.id"), index=True)
     replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from portal.domain.due import DueReason
 from portal.domain.hosting import HostingState
-from portal.domain.renewal import RenewalState
+from portal.domain.renewal import KeySource, RenewalState
 from portal.extensions import Model
 from portal.models.catalogue import Product
 from portal.models.certificate import Certificate
@@ -19,7 +21,8 @@ from portal.models.types import EnumText, Moment, PlainJson, RowId, UtcDateTime
 class Hosting(Model):
     """The promise to keep a certificate alive until `coverage_ends_at`. `certificate` is the one in use now.
 
-    `product` is what its renewals are issued as; it has the certificate's specification.
+    `product` is what its renewals are issued as; it has the certificate's specification. `csr_pem` is the customer's
+    own where `key_source` says so; `key_type` is what new keys shall be, None for "as the predecessor's".
     """
 
     __tablename__ = "hostings"
@@ -46,6 +49,11 @@ class Hosting(Model):
     order_line_id: Mapped[str | None] = mapped_column(ForeignKey("order_lines.id"), unique=True)
     state: Mapped[HostingState] = mapped_column(EnumText(HostingState))
     coverage_ends_at: Mapped[Moment]
+    key_source: Mapped[KeySource] = mapped_column(
+        EnumText(KeySource), default=KeySource.NEW, server_default=KeySource.NEW.value
+    )
+    key_type: Mapped[str | None] = mapped_column(String(32))
+    csr_pem: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[Moment]
 
     certificate: Mapped[Certificate] = relationship()
@@ -56,7 +64,9 @@ class Hosting(Model):
 class Renewal(Operation, Model):
     """One issuance owed by a hosting. `order_url`, `csr_pem` and the sealed key are written before they are used.
 
-    While WAITING, `next_attempt_at` is the moment it falls due; that is the whole expiry scan.
+    While WAITING, `next_attempt_at` is the moment it falls due; that is the whole expiry scan. `due_reason` says which
+    rule decided it; `window_start` and `window_end` are the CA's suggestion. `replaces` is the predecessor's identifier
+    at the CA (RFC 9773). `alarm_at` is the next step of the alarm ladder, NULL where nobody need be told any more.
     """
 
     __tablename__ = "renewals"
@@ -64,6 +74,13 @@ class Renewal(Operation, Model):
         UniqueConstraint("hosting_id", "sequence", name="uq_renewals_hosting_sequence"),
         due_index("renewals"),
         attention_index("renewals"),
+        Index(
+            "ix_renewals_alarm",
+            "alarm_at",
+            "id",
+            sqlite_where=text("alarm_at IS NOT NULL"),
+            postgresql_where=text("alarm_at IS NOT NULL"),
+        ),
         Index(
             "ix_renewals_in_flight",
             "started_at",
@@ -86,6 +103,16 @@ class Renewal(Operation, Model):
     private_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     csr_pem: Mapped[str | None] = mapped_column(Text)
     order_url: Mapped[str | None] = mapped_column(Text)
+    due_reason: Mapped[DueReason] = mapped_column(
+        EnumText(DueReason), default=DueReason.LIFETIME, server_default=DueReason.LIFETIME.value
+    )
+    window_start: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    window_end: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    explanation_url: Mapped[str | None] = mapped_column(Text)
+    replaces: Mapped[str | None] = mapped_column(String(255))
+    applicant: Mapped[dict[str, Any] | None] = mapped_column(PlainJson)
+    alarm_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    alarm_rung: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     issued_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime())

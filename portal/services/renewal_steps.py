@@ -39,6 +39,11 @@ def start(renewal: Renewal, now: datetime) -> Advance | Wait:
     return Advance(RenewalEvent.START, due_at=now, values=values)
 
 
+def check(_renewal: Renewal, now: datetime) -> Advance | Wait:
+    """Look whether the names can be proved, before anything is asked of the CA."""
+    return Advance(RenewalEvent.CHECK, due_at=now)
+
+
 def make_renewal_key(renewal: Renewal, now: datetime) -> Advance | Wait:
     """A new key of the predecessor's type, sealed, with its CSR: stored before anything is ordered for it."""
     leave_transaction()
@@ -61,15 +66,26 @@ def order(renewal: Renewal, now: datetime) -> Advance | Wait:
     return Advance(RenewalEvent.ORDER, due_at=now, values={"order_url": placed.url})
 
 
+def present(renewal: Renewal, now: datetime) -> Advance | Wait:
+    """Put the proofs in place."""
+    account = _account(renewal)
+    leave_transaction()
+    placed = _look(renewal, account)
+    if placed is None or placed.state is CaOrderState.INVALID:
+        return _reorder(placed, now)
+    validating.present(renewal, account, placed, now)
+    return Advance(RenewalEvent.PRESENT, due_at=now)
+
+
 def answer(renewal: Renewal, now: datetime) -> Advance | Wait:
-    """Put the proofs in place and tell the CA to look."""
+    """Tell the CA to look."""
     account = _account(renewal)
     leave_transaction()
     ca = ca_accounts.connect(account)
     placed = _look(renewal, account)
     if placed is None or placed.state is CaOrderState.INVALID:
         return _reorder(placed, now)
-    for challenge in validating.present(renewal, account, placed, now):
+    for challenge in validating.to_answer(account, placed):
         ca.answer(challenge)
     return Advance(RenewalEvent.ANSWER, due_at=now)
 
@@ -201,9 +217,11 @@ KIND: Kind[Renewal] = Kind(
     transitions=TRANSITIONS,
     steps={
         RenewalState.WAITING: start,
-        RenewalState.STARTED: make_renewal_key,
+        RenewalState.STARTED: check,
+        RenewalState.CHECKED: make_renewal_key,
         RenewalState.KEYED: order,
-        RenewalState.ORDERED: answer,
+        RenewalState.ORDERED: present,
+        RenewalState.PRESENTED: answer,
         RenewalState.VALIDATING: validate,
         RenewalState.VALIDATED: finalize,
         RenewalState.FINALIZING: issue,

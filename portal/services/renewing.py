@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 
 from portal.domain import renewal as rules
+from portal.domain.due import Life, alarm_at, due
 from portal.domain.errors import DomainError
 from portal.domain.renewal import RenewalEvent, RenewalState
 from portal.domain.states import advance
@@ -33,7 +34,7 @@ def schedule_next(hosting: Hosting, predecessor: Certificate, now: datetime) -> 
     caller fails instead of ordering twice.
     """
     counted = select(func.coalesce(func.max(Renewal.sequence), 0)).where(Renewal.hosting_id == hosting.id)
-    due_at = rules.due_at(predecessor.not_before, predecessor.not_after, jitter_of(predecessor.id))
+    by_rule = due(Life(predecessor.not_before, predecessor.not_after, jitter_of(predecessor.id)))
     renewal = Renewal(
         id=new_id(),
         organisation_id=hosting.organisation_id,
@@ -43,7 +44,9 @@ def schedule_next(hosting: Hosting, predecessor: Certificate, now: datetime) -> 
         state=RenewalState.WAITING,
         names=list(predecessor.names),
         key_type=predecessor.key_type,
-        next_attempt_at=max(due_at, now),
+        next_attempt_at=max(by_rule.at, now),
+        due_reason=by_rule.reason,
+        alarm_at=alarm_at(predecessor.not_before, predecessor.not_after, 0),
         created_at=now,
     )
     db.session.add(renewal)

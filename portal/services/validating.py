@@ -32,8 +32,13 @@ def chosen_challenge(account: CaAccount, authorization: Authorization) -> Challe
     return offered
 
 
-def present(renewal: Renewal, account: CaAccount, order: CaOrder, now: datetime) -> tuple[Challenge, ...]:
-    """Put the proof of every pending name in place and return the challenges to answer. Safe to repeat."""
+def to_answer(account: CaAccount, order: CaOrder) -> tuple[Challenge, ...]:
+    """The challenges that the CA is to be told of: one for every name that is still pending."""
+    return tuple(chosen_challenge(account, one) for one in order.authorizations if one.is_pending)
+
+
+def present(renewal: Renewal, account: CaAccount, order: CaOrder, now: datetime) -> None:
+    """Put the proof of every pending name in place. Safe to repeat."""
     pending = [one for one in order.authorizations if one.is_pending]
     chosen = [(one, chosen_challenge(account, one)) for one in pending]
     for authorization, challenge in chosen:
@@ -41,7 +46,6 @@ def present(renewal: Renewal, account: CaAccount, order: CaOrder, now: datetime)
             _present_over_http(renewal, challenge, now)
         else:
             _present_in_dns(account, authorization, challenge)
-    return tuple(challenge for _, challenge in chosen)
 
 
 def clear(renewal: Renewal, account: CaAccount, order: CaOrder) -> None:

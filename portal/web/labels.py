@@ -47,8 +47,10 @@ _HOSTINGS: Mapping[StrEnum, Face] = {
 _RENEWALS: Mapping[StrEnum, Face] = {
     RenewalState.WAITING: Face(_l("Not activated"), "quiet", "clock-pause"),
     RenewalState.STARTED: Face(_l("Started"), "info", "loader"),
+    RenewalState.CHECKED: Face(_l("Domains looked at"), "info", "world-check"),
     RenewalState.KEYED: Face(_l("Key made"), "info", "key"),
     RenewalState.ORDERED: Face(_l("Applied for"), "info", "send"),
+    RenewalState.PRESENTED: Face(_l("Proof in place"), "info", "world-check"),
     RenewalState.VALIDATING: Face(_l("Domain check running"), "info", "world-check"),
     RenewalState.VALIDATED: Face(_l("Domain checked"), "info", "world-check"),
     RenewalState.FINALIZING: Face(_l("Being issued"), "info", "loader"),

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal.domain.due import Life, due
 from portal.domain.renewal import (
     JITTER_PART,
     LONGEST_LEAD,
     POLL_INTERVALS,
     RETRY_INTERVALS,
-    due_at,
     lead_time,
     poll_after,
     retry_after,
@@ -43,14 +43,14 @@ def test_the_lead_is_thirty_days_or_a_third_or_half_of_a_short_life(lifetime_day
 
 @given(lifetimes, jitters)
 def test_a_renewal_falls_due_within_its_certificates_life(lifetime, jitter):
-    due = due_at(START, START + lifetime, jitter)
-    assert START < due < START + lifetime
+    moment = due(Life(START, START + lifetime, jitter)).at
+    assert START < moment < START + lifetime
 
 
 @given(lifetimes, jitters)
 def test_jitter_only_delays_and_by_a_tenth_of_the_lead_at_most(lifetime, jitter):
     lead = lead_time(START, START + lifetime)
-    delay = due_at(START, START + lifetime, jitter) - due_at(START, START + lifetime, 0.0)
+    delay = due(Life(START, START + lifetime, jitter)).at - due(Life(START, START + lifetime)).at
     assert timedelta(0) <= delay <= lead * JITTER_PART + timedelta(microseconds=2)
     assert lead <= LONGEST_LEAD
 

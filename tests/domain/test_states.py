@@ -5,7 +5,17 @@ from itertools import product
 
 import pytest
 
-from portal.domain import deployment, hosting, notices, order, renewal
+from portal.domain import (
+    checks,
+    deployment,
+    hosting,
+    manual_order,
+    notices,
+    order,
+    renewal,
+    replacement,
+    revocation,
+)
 from portal.domain.errors import DomainError
 from portal.domain.states import advance
 
@@ -38,18 +48,22 @@ LIVES = {
         hosted           complete     completed
         hosted           cancel       cancelled
         failed           cancel       cancelled
+        completed        reopen       hosted
     """),
     "renewal": (renewal.TRANSITIONS, renewal.RenewalState, renewal.RenewalEvent, """
         waiting          start        started
-        started          make_key     keyed
+        started          check        checked
+        checked          make_key     keyed
         keyed            order        ordered
-        ordered          answer       validating
+        ordered          present      presented
+        presented        answer       validating
         validating       validate     validated
         validated        finalize     finalizing
         finalizing       issue        issued
         issued           hand_over    deploying
         deploying        finish       done
         ordered          reorder      keyed
+        presented        reorder      keyed
         validating       reorder      keyed
         validated        reorder      keyed
         finalizing       reorder      keyed
@@ -78,6 +92,29 @@ LIVES = {
         pending          send         sent
         pending          refuse       refused
         refused          retry        pending
+    """),
+    "check": (checks.TRANSITIONS, checks.CheckState, checks.CheckEvent, """
+        active           end          ended
+    """),
+    "revocation": (revocation.TRANSITIONS, revocation.RevocationState, revocation.RevocationEvent, """
+        awaiting         proceed      requested
+        requested        revoke       revoked
+    """),
+    "revocation list": (revocation.CRL_TRANSITIONS, revocation.CrlState, revocation.CrlEvent, """
+        active           end          ended
+    """),
+    "mass replacement": (replacement.TRANSITIONS, replacement.ReplacementState, replacement.ReplacementEvent, """
+        running          pause        paused
+        paused           resume       running
+        running          finish       done
+        running          cancel       cancelled
+        paused           cancel       cancelled
+    """),
+    "manual order": (manual_order.TRANSITIONS, manual_order.ManualOrderState, manual_order.ManualOrderEvent, """
+        placed           submit       under_review
+        under_review     issue        issued
+        placed           refuse       refused
+        under_review     refuse       refused
     """),
 }  # fmt: skip
 
@@ -112,6 +149,11 @@ def test_every_state_and_event_leads_where_it_should_or_is_refused(transitions, 
         ("renewal", renewal.RenewalState.WAITING),
         ("deployment", deployment.DeploymentState.PENDING),
         ("notice", notices.NoticeState.PENDING),
+        ("check", checks.CheckState.ACTIVE),
+        ("revocation", revocation.RevocationState.AWAITING),
+        ("revocation list", revocation.CrlState.ACTIVE),
+        ("mass replacement", replacement.ReplacementState.RUNNING),
+        ("manual order", manual_order.ManualOrderState.PLACED),
     ],
 )
 def test_every_state_can_be_reached(life, start):

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from portal.domain.due import Life
+from portal.domain.due import due as due_rule
 from portal.domain.hosting import HostingState
 from portal.domain.order import OPEN_FOR, OrderKind, OrderState
 from portal.domain.pricing import Item
-from portal.domain.renewal import RenewalState, due_at
+from portal.domain.renewal import RenewalState
 from portal.domain.term import end_for_existing
 from portal.models.account import Organisation, User
 from portal.models.catalogue import Product
@@ -106,7 +108,7 @@ class OrderMaker(CatalogueMaker):
     ) -> Renewal:
         """A renewal of the hosted certificate, due by the rule unless said otherwise."""
         certificate = hosting.certificate
-        falls_due = due or due_at(certificate.not_before, certificate.not_after, 0.0)
+        falls_due = due or due_rule(Life(certificate.not_before, certificate.not_after)).at
         values: dict[str, Any] = {
             "sequence": len(hosting.renewals) + 1,
             "names": list(certificate.names),

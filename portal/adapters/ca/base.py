@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from portal.adapters.ca.ledger import Ledger
+
 
 class CaOrderState(StrEnum):
     """Order states of RFC 8555, 7.1.6."""
@@ -74,14 +76,30 @@ class CaOrder:
 
 
 @dataclass(frozen=True)
+class RenewalInfo:
+    """A CA's suggested renewal window (RFC 9773, 4.2). `retry_at` is when to ask again, where it said so."""
+
+    start: datetime
+    end: datetime
+    explanation_url: str | None = None
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class CaSettings:
-    """One account at a CA: its public settings, its secrets in clear, and how long a call may take (seconds)."""
+    """One account at a CA: its public settings, its secrets in clear, and how long a call may take (seconds).
+
+    `ledger` is where a CA of ours keeps what must outlast a process; `public_url` is where it publishes its revocation
+    list and its issuing certificate. ACME servers need neither.
+    """
 
     name: str
     config: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
     account_url: str | None = None
     timeout: float = 20.0
+    ledger: Ledger | None = field(default=None, repr=False)
+    public_url: str | None = None
 
 
 class CertificateAuthority(Protocol):
@@ -129,4 +147,16 @@ class CertificateAuthority(Protocol):
 
     def revoke(self, leaf_pem: str, reason: int = 0) -> None:
         """Revoke (RFC 5280, 5.3.1 reason codes). Already revoked counts as done."""
+        ...
+
+    def renewal_info(self, certificate_id: str) -> RenewalInfo | None:
+        """The suggested window for a certificate (see `ari.certificate_id`); None where the CA offers none for it."""
+        ...
+
+    def server_time(self) -> datetime | None:
+        """The CA's clock (Date header), asked if it was not heard lately; None where the CA has no clock of its own."""
+        ...
+
+    def caa_identities(self) -> tuple[str, ...]:
+        """The domains that CAA records know this CA by (directory meta, RFC 8555, 7.1.1); empty where unknown."""
         ...

@@ -1,0 +1,53 @@
+"""What a CA of ours must keep beyond a process, as the adapters see it; portal.services.ca_ledger keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class KeptOrder:
+    """A manual order as it stands. `state` is one of portal.domain.manual_order.ManualOrderState."""
+
+    id: str
+    names: tuple[str, ...]
+    state: str
+    csr_pem: str | None
+    chain_pem: str | None
+    refusal: str | None
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """One line of a revocation list. `serial` is a positive integer, `reason` a code of RFC 5280, 5.3.1."""
+
+    serial: int
+    reason: int
+    revoked_at: datetime
+
+
+class Ledger(Protocol):
+    """Bound to one CA account. Calls are short transactions of their own."""
+
+    def place(self, names: Sequence[str]) -> KeptOrder:
+        """Keep a new order."""
+        ...
+
+    def find(self, order_id: str) -> KeptOrder | None:
+        """An order of this account."""
+        ...
+
+    def submit(self, order_id: str, csr_pem: str) -> KeptOrder:
+        """Give an order its CSR, so that operators can hand it in. Safe to repeat."""
+        ...
+
+    def revoke(self, serial: int, reason: int, not_after: datetime) -> None:
+        """Add a line to the revocation list. Safe to repeat: the first one stays."""
+        ...
+
+    def revoked(self) -> tuple[Revoked, ...]:
+        """The lines of the revocation list, certificates that have expired left out."""
+        ...
