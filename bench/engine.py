@@ -23,7 +23,9 @@ from portal.domain.renewal import TRANSITIONS, RenewalEvent, RenewalState
 from portal.extensions import db
 from portal.models.hosting import Renewal
 from portal.queue import JobName
-from portal.services.operations import Advance, Kind, drive, due_ids
+from portal.services.driving import drive
+from portal.services.operations import Advance, Kind
+from portal.services.ringing import due_ids
 from portal.settings import from_env
 
 SMALL, LARGE = 1_000, 100_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portal.clock import utc_now
 from portal.services.deployment_steps import KIND
-from portal.services.operations import drive_all
+from portal.services.driving import drive_all
 
 
 def advance(*deployment_ids: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from portal.clock import utc_now
+from portal.services.driving import drive_all
 from portal.services.noticing import KIND
-from portal.services.operations import drive_all
 
 
 def send(*notice_ids: str) -> None:

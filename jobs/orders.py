@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portal.clock import utc_now
-from portal.services.operations import drive_all
+from portal.services.driving import drive_all
 from portal.services.order_steps import KIND
 
 

@@ -19,8 +19,8 @@ from portal.models.order import Order, OrderLine
 from portal.models.types import new_id
 from portal.services import catalogue, order_steps
 from portal.services.acting import Actor, audit, note_change
+from portal.services.driving import drive
 from portal.services.hosting import Offer, offers
-from portal.services.operations import drive
 from portal.services.paging import Cursor, Page, after, page_of
 
 PAGE_SIZE = 25

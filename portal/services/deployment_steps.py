@@ -23,8 +23,9 @@ from portal.models.hosting import Renewal
 from portal.models.types import new_id
 from portal.queue import JobName, enqueue_after_commit
 from portal.services import cloud_accounts, noticing
-from portal.services.operations import Advance, Kind, Wait, leave_transaction, settings, wake
+from portal.services.operations import Advance, Kind, Wait, leave_transaction, settings
 from portal.services.private_keys import open_certificate_key
+from portal.services.ringing import wake
 
 #: How often a target that still serves the old certificate is looked at once that has been told.
 LOOK_AGAIN = timedelta(hours=1)

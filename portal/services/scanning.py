@@ -14,8 +14,10 @@ from portal.extensions import db
 from portal.models.certificate import Certificate
 from portal.models.hosting import Renewal
 from portal.services import heartbeats
+from portal.services.driving import drive_all
 from portal.services.kinds import KINDS
-from portal.services.operations import Clock, drive_all, due_ids, ring_due
+from portal.services.operations import Clock
+from portal.services.ringing import due_ids, ring_due
 
 #: Rows rung for in one tick and kind; the next tick, two seconds later, takes the next ones.
 TICK_LIMIT = 1000

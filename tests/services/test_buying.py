@@ -15,7 +15,7 @@ from portal.models.order import Order, OrderLine, Payment
 from portal.sandbox.payment import SandboxPayment
 from portal.services import buying
 from portal.services.acting import Actor
-from portal.services.operations import drive
+from portal.services.driving import drive
 from portal.services.order_steps import KIND
 from tests import pki
 from tests.factories import Cast, Factory

@@ -21,7 +21,7 @@ from portal.models.order import Order, Payment
 from portal.sandbox.payment import SandboxPayment
 from portal.services import buying, crediting
 from portal.services.acting import Actor
-from portal.services.operations import drive
+from portal.services.driving import drive
 from portal.services.order_steps import KIND
 from tests import gateway as gate
 from tests import pki

@@ -19,7 +19,7 @@ from portal.models.deployment import CloudUpload, Deployment, DeploymentTarget
 from portal.models.hosting import Renewal
 from portal.models.notice import Notice
 from portal.services import deploying, deployment_steps, renewal_steps
-from portal.services.operations import drive
+from portal.services.driving import drive
 from tests.aliyun_server import ACCESS_KEY_ID, ACCESS_KEY_SECRET, AliyunServer
 from tests.factories import Cast, Factory
 

@@ -17,7 +17,7 @@ from portal.models.history import HistoryEntry
 from portal.models.notice import Notice
 from portal.queue import AllowedJob, QueueName
 from portal.services import noticing
-from portal.services.operations import drive
+from portal.services.driving import drive
 
 PARAMS = {"number": "P1", "total_fen": 54_000, "currency": "CNY"}
 

@@ -22,7 +22,7 @@ from portal.models.notice import Notice
 from portal.models.order import Order
 from portal.sandbox.payment import SandboxPayment
 from portal.services import paying
-from portal.services.operations import drive
+from portal.services.driving import drive
 from portal.services.order_steps import KIND
 from tests import gateway as gate
 from tests.factories import Factory

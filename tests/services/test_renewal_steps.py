@@ -19,7 +19,7 @@ from portal.models.certificate import Certificate, Source
 from portal.models.hosting import Hosting, Renewal
 from portal.models.notice import Notice
 from portal.services import renewing
-from portal.services.operations import drive
+from portal.services.driving import drive
 from portal.services.private_keys import open_certificate_key
 from portal.services.renewal_steps import KIND
 from tests.factories import Cast, Factory

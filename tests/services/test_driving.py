@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import select, text, update
 
 from portal.adapters.errors import AdapterError
+from portal.database import database_now
 from portal.domain.errors import DomainError
 from portal.domain.renewal import (
     RETRY_INTERVALS,
@@ -23,8 +24,9 @@ from portal.extensions import db
 from portal.models.history import HistoryEntry
 from portal.models.hosting import Renewal
 from portal.queue import JobName, QueueName, queue
-from portal.services import operations
-from portal.services.operations import STOPPED_INTERVAL, Advance, Kind, Wait
+from portal.services import driving, ringing
+from portal.services.operations import Advance, Kind, Wait, leave_transaction
+from portal.services.recording import STOPPED_INTERVAL, TELL_AFTER_ATTEMPTS
 from tests.factories import Cast, Factory
 
 
@@ -84,7 +86,7 @@ def events(renewal: Renewal) -> list[tuple[str, str, str, str | None]]:
 
 def test_a_step_is_recorded_with_its_history(renewal: Renewal, now: datetime) -> None:
     script = Script(settle)
-    operations.drive(script.kind(), renewal.id, lambda: now)
+    driving.drive(script.kind(), renewal.id, lambda: now)
     row = reread(renewal)
     assert (row.state, row.next_attempt_at, row.lease_until) == (RenewalState.STARTED, None, None)
     assert events(renewal) == [("waiting", "start", "started", None)]
@@ -92,34 +94,34 @@ def test_a_step_is_recorded_with_its_history(renewal: Renewal, now: datetime) ->
 
 def test_nothing_runs_before_it_is_due(renewal: Renewal, now: datetime) -> None:
     script = Script(settle)
-    operations.drive(script.kind(), renewal.id, lambda: now - timedelta(seconds=1))
+    driving.drive(script.kind(), renewal.id, lambda: now - timedelta(seconds=1))
     assert script.ran == []
 
 
 def test_a_leased_row_is_left_alone_until_the_lease_runs_out(renewal: Renewal, now: datetime) -> None:
     script = Script(settle)
-    lease = operations.database_now(60)
+    lease = database_now(60)
     db.session.execute(update(Renewal).values(lease_until=lease))
     db.session.commit()
-    operations.drive(script.kind(), renewal.id, lambda: now)
+    driving.drive(script.kind(), renewal.id, lambda: now)
     assert script.ran == []
-    db.session.execute(update(Renewal).values(lease_until=operations.database_now(-1)))
+    db.session.execute(update(Renewal).values(lease_until=database_now(-1)))
     db.session.commit()
-    operations.drive(script.kind(), renewal.id, lambda: now)
+    driving.drive(script.kind(), renewal.id, lambda: now)
     assert script.ran == [renewal.id]
 
 
 def test_a_worker_clock_that_is_wrong_steals_no_lease(renewal: Renewal, now: datetime) -> None:
     script = Script(settle)
-    db.session.execute(update(Renewal).values(lease_until=operations.database_now(60)))
+    db.session.execute(update(Renewal).values(lease_until=database_now(60)))
     db.session.commit()
-    operations.drive(script.kind(), renewal.id, lambda: now + timedelta(days=40))
+    driving.drive(script.kind(), renewal.id, lambda: now + timedelta(days=40))
     assert script.ran == []
 
 
 def test_a_writer_whose_claim_was_taken_over_changes_nothing(renewal: Renewal, now: datetime) -> None:
     def overtaken(row: Renewal, at: datetime) -> Advance:
-        operations.leave_transaction()
+        leave_transaction()
         db.session.execute(
             update(Renewal).values(fence=Renewal.fence + 1).execution_options(synchronize_session=False)
         )
@@ -129,7 +131,7 @@ def test_a_writer_whose_claim_was_taken_over_changes_nothing(renewal: Renewal, n
     script = Script(overtaken)
     db.session.execute(update(Renewal).values(next_attempt_at=now))
     db.session.commit()
-    operations.drive(script.kind(), renewal.id, lambda: now)
+    driving.drive(script.kind(), renewal.id, lambda: now)
     assert script.ran == [renewal.id]
     row = reread(renewal)
     assert row.state is RenewalState.WAITING
@@ -143,7 +145,7 @@ def test_many_drivers_at_once_run_a_step_once(core_app: Flask, renewal: Renewal,
     def drive() -> None:
         with core_app.app_context():
             gate.wait(10)
-            operations.drive(kind, renewal_id, lambda: now)
+            driving.drive(kind, renewal_id, lambda: now)
             db.session.remove()
 
     threads = [threading.Thread(target=drive) for _ in range(6)]
@@ -158,7 +160,7 @@ def test_many_drivers_at_once_run_a_step_once(core_app: Flask, renewal: Renewal,
 def test_a_temporary_failure_waits_as_the_table_says(renewal: Renewal, now: datetime, tries: int) -> None:
     db.session.execute(update(Renewal).values(attempts=tries - 1))
     db.session.commit()
-    operations.drive(Script(temporary).kind(), renewal.id, lambda: now)
+    driving.drive(Script(temporary).kind(), renewal.id, lambda: now)
     row = reread(renewal)
     assert row.attempts == tries
     assert row.next_attempt_at == now + RETRY_INTERVALS[min(tries, 12) - 1]
@@ -172,7 +174,7 @@ def test_what_the_other_side_asks_for_is_honoured(renewal: Renewal, now: datetim
     def limited(row: Renewal, at: datetime) -> Advance:
         raise AdapterError("ca_rate_limited", permanent=False, not_before=later)
 
-    operations.drive(Script(limited).kind(), renewal.id, lambda: now)
+    driving.drive(Script(limited).kind(), renewal.id, lambda: now)
     assert reread(renewal).next_attempt_at == later
 
 
@@ -183,9 +185,9 @@ def test_a_permanent_failure_calls_a_person_once_and_is_still_tried_daily(
     renewal: Renewal, now: datetime, refuse: Any
 ) -> None:
     script = Script(refuse)
-    operations.drive(script.kind(), renewal.id, lambda: now)
+    driving.drive(script.kind(), renewal.id, lambda: now)
     tomorrow = now + STOPPED_INTERVAL
-    operations.drive(script.kind(), renewal.id, lambda: tomorrow)
+    driving.drive(script.kind(), renewal.id, lambda: tomorrow)
     row = reread(renewal)
     assert len(script.ran) == 2
     assert len(script.stopped) == 1
@@ -197,36 +199,36 @@ def test_failing_long_enough_calls_a_person_though_each_failure_looked_temporary
     renewal: Renewal, now: datetime
 ) -> None:
     script, at = Script(temporary), now
-    for _ in range(operations.TELL_AFTER_ATTEMPTS):
-        operations.drive(script.kind(), renewal.id, lambda at=at: at)
+    for _ in range(TELL_AFTER_ATTEMPTS):
+        driving.drive(script.kind(), renewal.id, lambda at=at: at)
         at = reread(renewal).next_attempt_at or at
     assert script.stopped == ["ca_unavailable"]
 
 
 def test_success_clears_what_went_wrong(renewal: Renewal, now: datetime) -> None:
-    operations.drive(Script(permanent).kind(), renewal.id, lambda: now)
-    operations.drive(Script(settle).kind(), renewal.id, lambda: now + STOPPED_INTERVAL)
+    driving.drive(Script(permanent).kind(), renewal.id, lambda: now)
+    driving.drive(Script(settle).kind(), renewal.id, lambda: now + STOPPED_INTERVAL)
     row = reread(renewal)
     assert (row.attempts, row.error_code, row.stopped_at) == (0, None, None)
 
 
 def test_waiting_is_no_failure(renewal: Renewal, now: datetime) -> None:
     later = now + timedelta(minutes=5)
-    operations.drive(Script(lambda row, at: Wait(later)).kind(), renewal.id, lambda: now)
+    driving.drive(Script(lambda row, at: Wait(later)).kind(), renewal.id, lambda: now)
     row = reread(renewal)
     assert (row.next_attempt_at, row.polls, row.attempts, row.error_code) == (later, 1, 0, None)
 
 
 def test_a_brief_wait_is_looked_at_again_in_the_same_drive(renewal: Renewal, now: datetime) -> None:
     script = Script(lambda row, at: settle(row, at) if row.polls else Wait(at + timedelta(seconds=1)))
-    operations.drive(script.kind(), renewal.id, lambda: now)
+    driving.drive(script.kind(), renewal.id, lambda: now)
     assert reread(renewal).state is RenewalState.STARTED
 
 
 def test_no_drive_waits_longer_than_its_patience(renewal: Renewal, now: datetime) -> None:
     script = Script(lambda row, at: Wait(at + timedelta(seconds=1)))
-    operations.drive(script.kind(), renewal.id, lambda: now)
-    assert len(script.ran) <= 1 + operations.BRIEF_WAIT / operations.BRIEF_PAUSE + 1
+    driving.drive(script.kind(), renewal.id, lambda: now)
+    assert len(script.ran) <= 1 + driving.BRIEF_WAIT / min(driving.BRIEF_PAUSES) + 1
 
 
 def test_what_goes_with_a_step_is_rolled_back_with_it(renewal: Renewal, now: datetime) -> None:
@@ -237,7 +239,7 @@ def test_what_goes_with_a_step_is_rolled_back_with_it(renewal: Renewal, now: dat
         return replace(settle(row, at), then=trouble)
 
     with pytest.raises(RuntimeError):
-        operations.drive(Script(with_trouble).kind(), renewal.id, lambda: now)
+        driving.drive(Script(with_trouble).kind(), renewal.id, lambda: now)
     db.session.rollback()
     assert reread(renewal).state is RenewalState.WAITING
     assert events(renewal) == []
@@ -253,16 +255,16 @@ def test_one_broken_row_does_not_hold_the_others_up(factory: Factory, cast: Cast
         return settle(row, at)
 
     with pytest.raises(RuntimeError, match="a bug"):
-        operations.drive_all(Script(break_first).kind(), [row.id for row in rows], lambda: now)
+        driving.drive_all(Script(break_first).kind(), [row.id for row in rows], lambda: now)
     assert [reread(row).state.value for row in rows] == ["waiting", "started", "started"]
     assert reread(rows[0]).error_code == "unexpected"
 
 
 def test_due_work_is_rung_for_once_until_the_ring_is_stale(renewal: Renewal, now: datetime) -> None:
     kind = Script(settle).kind()
-    assert operations.ring_due(kind, now) == 1
-    assert operations.ring_due(kind, now) == 0
-    assert operations.ring_due(kind, now + timedelta(seconds=31)) == 1
+    assert ringing.ring_due(kind, now) == 1
+    assert ringing.ring_due(kind, now) == 0
+    assert ringing.ring_due(kind, now + timedelta(seconds=31)) == 1
     assert queue(QueueName.RENEWAL).count == 2
 
 
@@ -273,10 +275,10 @@ def test_a_silent_doorbell_loses_nothing(renewal: Renewal, now: datetime) -> Non
     real = current_app.extensions["redis"]
     current_app.extensions["redis"] = Redis(unix_socket_path="/nonexistent/redis.sock")
     try:
-        assert operations.ring_due(Script(settle).kind(), now) == 1
+        assert ringing.ring_due(Script(settle).kind(), now) == 1
     finally:
         current_app.extensions["redis"] = real
-    assert operations.ring_due(Script(settle).kind(), now + timedelta(seconds=31)) == 1
+    assert ringing.ring_due(Script(settle).kind(), now + timedelta(seconds=31)) == 1
 
 
 def test_due_work_is_found_through_the_index(renewal: Renewal, now: datetime) -> None:
