@@ -96,7 +96,7 @@ def _claim(kind: Kind[Any], ids: Sequence[str], now: datetime) -> Iterator[Held]
         .returning(model.id, model.fence)
         .execution_options(synchronize_session=False)
     )
-    fences: dict[str, int] = dict(db.session.execute(claimed).tuples().all())
+    fences: dict[str, int] = dict(db.session.execute(claimed).all())
     db.session.commit()
     if not fences:
         return
