@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
+
+from portal.domain.due import ALARM_PARTS
+from portal.domain.renewal import lead_time
 
 
 class AlarmKind(StrEnum):
@@ -26,3 +31,57 @@ class AlarmKind(StrEnum):
     CREDENTIAL_REFUSED = "credential_refused"
     DELEGATION_ZONE_BROKEN = "delegation_zone_broken"
     MANUAL_ORDER = "manual_order"
+    DATABASE_AWAY = "database_away"
+
+
+_K = AlarmKind
+
+#: How bad a kind is, the worst at 0: nothing works; something will expire; something is worth a look today.
+SEVERITY: Mapping[AlarmKind, int] = {
+    _K.DATABASE_AWAY: 0,
+    _K.STORAGE_FULL: 0,
+    _K.WORKERS_SILENT: 0,
+    _K.SCAN_SILENT: 0,
+    _K.CLOCK_WRONG: 0,
+    _K.RENEWAL_LATE: 1,
+    _K.CERTIFICATE_REVOKED: 1,
+    _K.WORK_OVERDUE: 1,
+    _K.NOTICES_STUCK: 1,
+    _K.SCHEDULER_SILENT: 1,
+    _K.REDIS_AWAY: 1,
+    _K.DELEGATION_ZONE_BROKEN: 1,
+    _K.CA_ACCOUNT_LOST: 2,
+    _K.CA_UNAVAILABLE: 2,
+    _K.CA_RATE_LIMITED: 2,
+    _K.CREDENTIAL_REFUSED: 2,
+    _K.VALIDATION_BROKEN: 2,
+    _K.SCHEDULE_DAMAGED: 2,
+    _K.MANUAL_ORDER: 2,
+}
+
+#: From this step of the ladder on the customer's contacts are told too, if they can mend what holds the renewal up.
+CONTACTS_FROM_RUNG = 2
+
+#: What stops a renewal and lies with the customer. Everything else is the operators' to mend.
+CUSTOMER_CAN_MEND = frozenset(
+    {
+        "bound_another",
+        "cloud_credentials",
+        "cloud_permission",
+        "cloud_target_gone",
+        "cloud_target_refused",
+        "dns_delegation_broken",
+        "dns_outside_zone",
+        "live_unreachable",
+        "not_live",
+        "validation_failed",
+    }
+)
+
+
+def patience_until(created_at: datetime, not_before: datetime, not_after: datetime) -> datetime:
+    """Until when a renewal that began deep in the lead time is not called late: it was given no more time than that.
+
+    With 30 days of lead that is a day; never longer than the certificate lives.
+    """
+    return min(created_at + lead_time(not_before, not_after) * ALARM_PARTS[-2], not_after)

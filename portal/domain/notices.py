@@ -19,6 +19,7 @@ class NoticeKind(StrEnum):
     ACTION_REQUIRED = "action_required"
     HOSTING_FAILED = "hosting_failed"
     TERM_ENDING = "term_ending"
+    ALARM = "alarm"
 
 
 class NoticeState(StrEnum):

@@ -16,7 +16,8 @@ from portal.models.types import EnumText, Moment, PlainJson, RowId, UtcDateTime
 class Alarm(Model):
     """Something an operator must know of. One of a kind and subject is open at a time; `rung` grows as it gets worse.
 
-    `subject_type` and `subject_id` name a row, or are empty for the installation as a whole.
+    `subject_type` and `subject_id` name a row, or are empty for the installation as a whole. `rung_at` is when the
+    present rung was reached, `told_at` when the first operator had been told of it.
     """
 
     __tablename__ = "alarms"
@@ -40,5 +41,6 @@ class Alarm(Model):
     rung: Mapped[int] = mapped_column(Integer, default=0)
     params: Mapped[dict[str, Any]] = mapped_column(PlainJson)
     raised_at: Mapped[Moment]
+    rung_at: Mapped[Moment]
     told_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     cleared_at: Mapped[datetime | None] = mapped_column(UtcDateTime())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -20,6 +21,7 @@ from portal.extensions import db
 from portal.models.account import Contact, Membership, Role, User
 from portal.models.notice import Notice
 from portal.queue import JobName, enqueue_after_commit
+from portal.services import alarm_notices
 from portal.services.composing import compose
 from portal.services.operations import Advance, Kind, leave_transaction, settings
 
@@ -146,6 +148,8 @@ def _message_id(key: tuple[str, ...]) -> str:
 def send(notice: Notice, now: datetime) -> Advance:
     """Compose in the recipient's language and hand over. What cannot be delivered ever is not tried again."""
     try:
+        if alarm_notices.is_over(notice):
+            raise DomainError("notice_outdated")
         message = compose(notice, settings(), now)
         leave_transaction()
         connect("email", settings()).send(message)
@@ -155,7 +159,8 @@ def send(notice: Notice, now: datetime) -> Advance:
         if not error.permanent:
             raise
         return _refuse(error)
-    return Advance(NoticeEvent.SEND, due_at=None, values={"sent_at": now})
+    then = functools.partial(alarm_notices.note_told, notice, now)
+    return Advance(NoticeEvent.SEND, due_at=None, values={"sent_at": now}, then=then)
 
 
 def _refuse(error: DomainError | AdapterError) -> Advance:

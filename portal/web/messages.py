@@ -9,6 +9,7 @@ from flask import g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from portal.web.alarms import ALARMS, MENDING
 from portal.web.refusals import BUYING, OPERATING, SETTING_UP, UPLOAD, WORK
 
 #: Log-in, sign-up, members.
@@ -73,6 +74,8 @@ AREAS: tuple[Mapping[str, Any], ...] = (
     SETTING_UP,
     WORK,
     OPERATING,
+    ALARMS,
+    MENDING,
 )
 
 

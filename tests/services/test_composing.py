@@ -32,6 +32,24 @@ FAILURE = RENEWAL | {
     "error_params": {"on": "2026-12-04"},
 }
 TERM = RENEWAL | {"coverage_ends_at": "2027-12-03T17:00:00+00:00"}
+ALARMS: dict[str, Any] = {
+    "alarms": [
+        {
+            "kind": "renewal_late",
+            "params": {
+                "name": "shop.example.com",
+                "days": 7,
+                "not_after": "2026-12-03T17:00:00+00:00",
+                "error_code": "certificate_expired",
+                "error_params": {"on": "2026-12-04"},
+            },
+            "raised_at": "2026-11-26T03:00:00+00:00",
+        },
+        {"kind": "scan_silent", "params": {"minutes": 3}, "raised_at": "2026-11-26T03:00:00+00:00"},
+    ],
+    "count": 25,
+    "rungs": {},
+}
 PARAMS: dict[NoticeKind, tuple[str, dict[str, Any]]] = {
     NoticeKind.CONFIRM_EMAIL: ("users", {}),
     NoticeKind.RESET_PASSWORD: ("users", {}),
@@ -47,6 +65,7 @@ PARAMS: dict[NoticeKind, tuple[str, dict[str, Any]]] = {
     NoticeKind.ACTION_REQUIRED: ("renewals", FAILURE),
     NoticeKind.HOSTING_FAILED: ("hostings", FAILURE),
     NoticeKind.TERM_ENDING: ("hostings", TERM),
+    NoticeKind.ALARM: ("alarms", ALARMS),
 }
 
 

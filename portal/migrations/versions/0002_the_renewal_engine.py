@@ -24,6 +24,7 @@ def upgrade():
     sa.Column('rung', sa.Integer(), nullable=False),
     sa.Column('params', sa.JSON().with_variant(postgresql.JSONB(), 'postgresql'), nullable=False),
     sa.Column('raised_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('rung_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('told_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('cleared_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_alarms'))
@@ -69,6 +70,17 @@ def upgrade():
     sa.PrimaryKeyConstraint('id', name=op.f('pk_delegation_zones')),
     sa.UniqueConstraint('zone', name=op.f('uq_delegation_zones_zone'))
     )
+    op.create_table('ca_order_keys',
+    sa.Column('ca_account_id', sa.String(length=32), nullable=False),
+    sa.Column('order_sha256', sa.String(length=64), nullable=False),
+    sa.Column('key_sha256', sa.String(length=64), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['ca_account_id'], ['ca_accounts.id'], name=op.f('fk_ca_order_keys_ca_account_id_ca_accounts')),
+    sa.PrimaryKeyConstraint('ca_account_id', 'order_sha256', name=op.f('pk_ca_order_keys'))
+    )
+    with op.batch_alter_table('ca_order_keys', schema=None) as batch_op:
+        batch_op.create_index('ix_ca_order_keys_created', ['created_at'], unique=False)
+
     op.create_table('ca_revocations',
     sa.Column('ca_account_id', sa.String(length=32), nullable=False),
     sa.Column('serial', sa.String(length=64), nullable=False),
@@ -336,6 +348,10 @@ def downgrade():
 
     op.drop_table('dns_credentials')
     op.drop_table('ca_revocations')
+    with op.batch_alter_table('ca_order_keys', schema=None) as batch_op:
+        batch_op.drop_index('ix_ca_order_keys_created')
+
+    op.drop_table('ca_order_keys')
     op.drop_table('delegation_zones')
     with op.batch_alter_table('crl_sources', schema=None) as batch_op:
         batch_op.drop_index('ix_crl_sources_due', sqlite_where=sa.text('next_attempt_at IS NOT NULL'), postgresql_where=sa.text('next_attempt_at IS NOT NULL'))

@@ -52,6 +52,7 @@ NOTICES: Mapping[NoticeKind, Any] = {
     NoticeKind.ACTION_REQUIRED: _l("Action required"),
     NoticeKind.HOSTING_FAILED: _l("Hosting failed"),
     NoticeKind.TERM_ENDING: _l("Term ending"),
+    NoticeKind.ALARM: _l("Alarm"),
 }
 
 #: Heartbeats: their name, and after how many seconds of silence they are alarming.
