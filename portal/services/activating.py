@@ -25,9 +25,9 @@ from portal.services.private_keys import seal_certificate_key
 
 
 def successor_of(
-    renewal: Renewal, chain: Sequence[x509.Certificate], key: PrivateKey, now: datetime
+    renewal: Renewal, chain: Sequence[x509.Certificate], key: PrivateKey | None, now: datetime
 ) -> Certificate:
-    """The row of the issued certificate (leaf first in `chain`), with its key sealed; not yet stored."""
+    """The row of the issued certificate (leaf first in `chain`), its key sealed where we have it; not stored yet."""
     facts, predecessor = read_facts(chain[0]), renewal.predecessor
     successor = Certificate(
         id=new_id(),
@@ -49,11 +49,14 @@ def successor_of(
         leaf_pem=to_pem(chain[:1]),
         chain_pem=to_pem(chain[1:]),
         has_client_auth=facts.has_client_auth,
+        ca_account_id=renewal.ca_account_id,
+        applicant=renewal.applicant,
         predecessor_id=predecessor.id,
         version=predecessor.version + 1,
         created_at=now,
     )
-    successor.private_key = seal_certificate_key(successor, key)
+    if key is not None:
+        successor.private_key = seal_certificate_key(successor, key)
     return successor
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 
 from portal.domain import renewal as rules
-from portal.domain.due import Life, alarm_at, due
+from portal.domain.due import DueReason, Life, alarm_at, due
 from portal.domain.errors import DomainError
 from portal.domain.renewal import RenewalEvent, RenewalState
 from portal.domain.states import advance
@@ -73,7 +73,8 @@ def start_now(
     if renewal.state in rules.FINAL:
         raise DomainError("renewal_finished")
     free = update(Renewal).where(Renewal.id == renewal.id, Renewal.next_attempt_at.is_not(None))
-    db.session.execute(free.values(next_attempt_at=now, rung_until=None))
+    decided = {"due_reason": DueReason.FORCED} if renewal.state is RenewalState.WAITING else {}
+    db.session.execute(free.values(next_attempt_at=now, rung_until=None, **decided))
     _audit(renewal, actor, "renewal.start_now", reason, now)
     enqueue_after_commit(db.session(), JobName.ADVANCE_RENEWALS, [renewal.id])
     db.session.commit()

@@ -122,6 +122,10 @@ WORK: Mapping[str, Any] = {
     "dns_outside_zone": _l("The validation record lies outside the zone that we may write to."),
     "dns_refused": _l("The DNS service refused the validation record."),
     "dns_unavailable": _l("The DNS service does not answer at the moment."),
+    "csr_key_compromised": _l(
+        "The key behind your certificate signing request is compromised: give a request of another key."
+    ),
+    "csr_missing": _l("The certificate signing request for this certificate is missing."),
     "hosting_not_active": _l("Hosting of this certificate is not active."),
     "injected_fault": _l("A fault that was asked for in a test."),
     "issued_chain_broken": _l("The CA sent a chain that does not hold. The present certificate is kept."),
@@ -166,6 +170,8 @@ NEXT_STEPS: Mapping[str, Any] = {
     "cloud_refused": _INSTALLATION,
     "cloud_target_gone": _l("Set the domain up on the product again, or remove it from the targets."),
     "cloud_target_refused": _l("Turn HTTPS on for the domain in the cloud console."),
+    "csr_key_compromised": _l("Choose a new key, or give a new request, on the page of the certificate."),
+    "csr_missing": _l("Choose a new key, or give a new request, on the page of the certificate."),
     "dns_delegation_broken": _LOOK_AT_DNS,
     "dns_not_configured": _INSTALLATION,
     "dns_outside_zone": _LOOK_AT_DNS,
