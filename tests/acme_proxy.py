@@ -7,9 +7,11 @@ import http.client
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -50,16 +52,25 @@ def problem(kind: str, status: int, detail: str = "", **headers: str) -> Answer:
 
 #: Looks at a request and answers it, or leaves it to the server behind (None).
 Rule = Callable[[Request], Answer | None]
+#: Changes what the server behind has answered.
+Edit = Callable[[Request, Answer], Answer]
 
 
 @dataclass
 class AcmeProxy:
-    """`rule` may be set and changed at any time. After the server behind has answered, `spoil` may drop its answer."""
+    """`rule` may be set and changed at any time. After the server behind has answered, `spoil` may drop its answer.
+
+    `front` and `edit` are another server's between client and proxy (see tests/ari_front.py): it is asked after `rule`,
+    and may change what comes from behind. `clock_error` is how wrong the Date headers are.
+    """
 
     port: int
     upstream_port: int
     rule: Rule = lambda _request: None
     spoil: Rule = lambda _request: None
+    front: Rule = lambda _request: None
+    edit: Edit = lambda _request, answer: answer
+    clock_error: timedelta = timedelta(0)
     requests: list[Request] = field(default_factory=list)
 
     @property
@@ -84,7 +95,8 @@ def _handler(proxy: AcmeProxy) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             request = Request(self.command, self.path, _payload(body))
             proxy.requests.append(request)
-            answer = proxy.rule(request) or _forward(proxy, self, body)
+            answer = proxy.rule(request) or proxy.front(request)
+            answer = answer or proxy.edit(request, _forward(proxy, self, body))
             self._send(proxy.spoil(request) or answer)
 
         do_HEAD = do_POST = do_GET
@@ -99,6 +111,10 @@ def _handler(proxy: AcmeProxy) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(b"" if self.command == "HEAD" else answer.body)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            moment = time.time() if timestamp is None else timestamp
+            return super().date_time_string(int(moment + proxy.clock_error.total_seconds()))
 
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""

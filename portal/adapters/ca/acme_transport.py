@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from acme import jws
@@ -15,6 +16,7 @@ from josepy.json_util import decode_b64jose
 from josepy.jwa import ES256
 from josepy.jwk import JWKEC
 
+from portal.adapters.ca.acme_clock import HeardClock
 from portal.adapters.ca.acme_errors import AcmeProblem, read_problem, unavailable
 from portal.adapters.ca.acme_http import AcmeConnection, Reply
 
@@ -32,6 +34,7 @@ class AcmeTransport:
         self.key = key
         self.account_url: str | None = None
         self.connection = AcmeConnection(directory_url, ca_bundle)
+        self.clock = HeardClock()
         self._directory_url = directory_url
         self._directory: dict[str, Any] = {}
         self._directory_until = 0.0
@@ -45,13 +48,28 @@ class AcmeTransport:
 
     def address(self, resource: str) -> str:
         """Where the directory says that a resource is ("newOrder"). Raises AdapterError."""
-        if time.monotonic() > self._directory_until:
-            self._directory = self._send("GET", self._directory_url).json()
-            self._directory_until = time.monotonic() + _DIRECTORY_AGE
-        url = self._directory.get(resource)
-        if not isinstance(url, str):
+        url = self.find_address(resource)
+        if url is None:
             raise unavailable(f"the directory has no {resource}")
         return url
+
+    def find_address(self, resource: str) -> str | None:
+        """The same for what not every CA has ("renewalInfo")."""
+        url = self._read_directory().get(resource)
+        return url if isinstance(url, str) else None
+
+    def meta(self) -> Mapping[str, Any]:
+        """What the CA says of itself."""
+        found = self._read_directory().get("meta")
+        return found if isinstance(found, dict) else {}
+
+    def get(self, url: str) -> Reply:
+        """A plain GET, for what is public. Raises AcmeProblem, AdapterError."""
+        return self._send("GET", url)
+
+    def ping(self) -> None:
+        """The cheapest exchange that there is; its nonce is kept."""
+        self._send("HEAD", self.address("newNonce"))
 
     def post(self, url: str, message: JSONDeSerializable | None, *, as_key: bool = False) -> Reply:
         """POST a signed message, or POST-as-GET where it is None.
@@ -68,6 +86,12 @@ class AcmeTransport:
                     raise
         raise unavailable(f"{NONCE_TRIES} nonces were refused in a row")
 
+    def _read_directory(self) -> dict[str, Any]:
+        if time.monotonic() > self._directory_until:
+            self._directory = self._send("GET", self._directory_url).json()
+            self._directory_until = time.monotonic() + _DIRECTORY_AGE
+        return self._directory
+
     def _sign(self, payload: bytes, url: str, account_url: str | None) -> bytes:
         nonce = decode_b64jose(self._nonce())
         signed = jws.JWS.sign(payload, key=self.key, alg=ES256, nonce=nonce, url=url, kid=account_url)
@@ -75,13 +99,14 @@ class AcmeTransport:
 
     def _nonce(self) -> str:
         if not self._nonces:
-            self._send("HEAD", self.address("newNonce"))
+            self.ping()
         if not self._nonces:
             raise unavailable("the CA gave no nonce")
         return self._nonces.pop()
 
     def _send(self, method: str, url: str, body: bytes | None = None) -> Reply:
         reply = self.connection.send(method, url, self._deadline, body)
+        self.clock.hear(reply.headers)
         self._keep_nonce(reply.headers.get("Replay-Nonce", ""))
         if reply.status >= 300:
             raise AcmeProblem(read_problem(reply.status, reply.headers, reply.body))

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acme_proxy import AcmeProxy, acme_proxy
+from tests.acme_proxy import AcmeProxy
 from tests.adapters.ca.acme_world import AcmeWorld
+from tests.ari_front import AriFront, ari_front
 from tests.pebble import Pebble, pebble
 
 #: Authorizations are never reused, so that every order has something to prove.
@@ -22,10 +23,16 @@ def pebble_server() -> Iterator[Pebble]:
 
 
 @pytest.fixture
-def proxy(pebble_server: Pebble) -> Iterator[AcmeProxy]:
-    """A proxy in front of it."""
-    with acme_proxy(pebble_server.directory_url) as server:
-        yield server
+def front(pebble_server: Pebble) -> Iterator[AriFront]:
+    """Renewal information in front of it."""
+    with ari_front(pebble_server.directory_url) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(front: AriFront) -> AcmeProxy:
+    """The proxy that everything passes."""
+    return front.proxy
 
 
 @pytest.fixture
