@@ -19,8 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import logs
 from portal.app import create_core
 from portal.clock import utc_now
+from portal.doorbell import JOB_TIMEOUT, AllowedJob, own_connection, queue
 from portal.extensions import db
-from portal.queue import JOB_TIMEOUT, QUEUE_OF, AllowedJob, JobName, QueueName, own_connection, queue
+from portal.queue import QUEUE_OF, JobName, QueueName
 from portal.services import heartbeats
 from portal.settings import Settings, from_env
 

@@ -28,15 +28,8 @@ from jobs.schedule import reconcile
 from portal import logs
 from portal.app import create_core
 from portal.clock import utc_now
-from portal.queue import (
-    AllowedJob,
-    EvictingRedisError,
-    JobName,
-    QueueName,
-    own_connection,
-    queue,
-    refuse_eviction,
-)
+from portal.doorbell import AllowedJob, EvictingRedisError, own_connection, queue, refuse_eviction
+from portal.queue import JobName, QueueName
 from portal.services import heartbeats, scanning
 from portal.settings import Settings, from_env
 

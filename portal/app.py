@@ -12,7 +12,7 @@ from whitenoise import WhiteNoise
 from portal import extensions, logs
 from portal.adapters.key_vault import KeyVault
 from portal.database import configure_engine, engine_options
-from portal.queue import own_connection
+from portal.queue import silent
 from portal.settings import MAX_UPLOAD_BYTES, Settings, from_env, parse_master_keys
 from portal.web.messages import message_for
 
@@ -31,8 +31,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def create_core(settings: Settings) -> Flask:
-    """The app without pages: what workers and commands need."""
+def create_core(settings: Settings, with_redis: bool = True) -> Flask:
+    """The app without pages: what workers and commands need. Without Redis nothing of it or of RQ is even loaded."""
     app = Flask("portal", static_url_path="/static")
     app.config.update(
         SECRET_KEY=settings.secret_key,
@@ -53,7 +53,7 @@ def create_core(settings: Settings) -> Flask:
     )
     app.extensions["settings"] = settings
     app.extensions["vault"] = make_vault(settings)
-    app.extensions["redis"] = own_connection(settings)
+    _connect_redis(app, settings, with_redis)
     extensions.db.init_app(app)
     extensions.migrate.init_app(app, extensions.db, directory=f"{app.root_path}/migrations")
     extensions.babel.init_app(app)
@@ -62,6 +62,16 @@ def create_core(settings: Settings) -> Flask:
         configure_engine(extensions.db.engine)
     _behind_proxies(app, settings)
     return app
+
+
+def _connect_redis(app: Flask, settings: Settings, with_redis: bool) -> None:
+    if not with_redis:
+        app.extensions["ring"] = silent
+        return
+    from portal import doorbell
+
+    app.extensions["redis"] = doorbell.own_connection(settings)
+    app.extensions["ring"] = doorbell.ring
 
 
 def _never_sniffed(headers: MutableMapping[str, str], _path: str, _url: str) -> None:

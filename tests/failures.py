@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from rq.job import JobStatus
 from rq.results import Result
 
-from portal.queue import QueueName, queue
+from portal.doorbell import queue
+from portal.queue import QueueName
 
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/somewhere/portal/services/operations.py", line 150, in drive_all

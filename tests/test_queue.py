@@ -11,18 +11,9 @@ from rq.exceptions import DeserializationError
 from rq.job import Job
 
 from portal.app import create_core
+from portal.doorbell import BATCH, AllowedJob, ForbiddenJobError, queue
 from portal.models.account import Organisation
-from portal.queue import (
-    BATCH,
-    QUEUE_OF,
-    AllowedJob,
-    ForbiddenJobError,
-    JobName,
-    QueueName,
-    enqueue_after_commit,
-    queue,
-    ring,
-)
+from portal.queue import QUEUE_OF, JobName, QueueName, enqueue_after_commit, ring
 
 pytestmark = pytest.mark.databases("sqlite")
 RENEWALS = JobName.ADVANCE_RENEWALS

@@ -16,11 +16,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from portal.app import create_core
+from portal.doorbell import EvictingRedisError, refuse_eviction
 from portal.embedded import programs
 from portal.embedded.redis_server import EmbeddedRedis
 from portal.embedded.supervisor import Program, Supervisor
 from portal.extensions import db
-from portal.queue import EvictingRedisError, refuse_eviction
 from portal.services import operators
 from portal.settings import Settings, child_environment, from_env, is_set
 

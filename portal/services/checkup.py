@@ -25,11 +25,11 @@ from portal.adapters.errors import AdapterError
 from portal.adapters.key_vault import VaultError
 from portal.database import database_now
 from portal.domain.errors import DomainError
+from portal.doorbell import EvictingRedisError, redis_connection, refuse_eviction
 from portal.extensions import db
 from portal.models.account import User
 from portal.models.catalogue import PriceBook, Product
 from portal.models.deployment import CloudAccount
-from portal.queue import EvictingRedisError, redis_connection, refuse_eviction
 from portal.services import ca_accounts, heartbeats, rewrapping, scanning
 from portal.settings import Settings
 

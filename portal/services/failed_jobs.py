@@ -7,8 +7,9 @@ from datetime import datetime
 from redis.exceptions import RedisError
 
 from portal.domain.errors import DomainError
+from portal.doorbell import AllowedJob, redis_connection
 from portal.extensions import db
-from portal.queue import AllowedJob, QueueName, redis_connection
+from portal.queue import QueueName
 from portal.services.acting import Actor
 from portal.services.auditing import audit
 from portal.services.job_board import UNREADABLE, JobView, failed_ids, failed_registry, failed_view

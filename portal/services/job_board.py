@@ -16,7 +16,8 @@ from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 from rq_scheduler import Scheduler
 
-from portal.queue import AllowedJob, JobName, QueueName, queue, redis_connection
+from portal.doorbell import AllowedJob, queue, redis_connection
+from portal.queue import JobName, QueueName
 from portal.services.redaction import last_line, redact
 
 #: Failed jobs that are shown; the rest are counted.

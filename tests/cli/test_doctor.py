@@ -14,9 +14,9 @@ from redis import Redis
 from sqlalchemy import update
 
 from portal.cli import context, doctor
+from portal.doorbell import own_connection, redis_connection
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
-from portal.queue import own_connection, redis_connection
 from portal.services import ca_accounts, checkup, heartbeats, scanning
 from portal.services.checkup import Finding, Health
 from portal.settings import Settings

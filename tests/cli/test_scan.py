@@ -14,8 +14,9 @@ from portal.cli import context
 from portal.cli.catalog import catalog
 from portal.cli.scan import scan
 from portal.cli.work import work
+from portal.doorbell import queue
 from portal.models.hosting import Renewal
-from portal.queue import QueueName, queue
+from portal.queue import QueueName
 from portal.settings import Settings
 from tests.factories import Cast, Factory
 

@@ -14,9 +14,10 @@ import pytest
 from redis import Redis
 
 from jobs.schedule import PERIODIC, Bell, BellScheduler, reconcile
+from portal.doorbell import own_connection, queue
 from portal.extensions import db
 from portal.models.history import Heartbeat
-from portal.queue import QUEUE_OF, JobName, QueueName, own_connection, queue
+from portal.queue import QUEUE_OF, JobName, QueueName
 from portal.services import heartbeats
 from portal.settings import Settings, child_environment
 from tests import servers

@@ -21,17 +21,9 @@ from rq.worker import Worker
 
 from jobs.schedule import PERIODIC, BellScheduler
 from jobs.worker import StepWorker, care
+from portal.doorbell import AllowedJob, EvictingRedisError, own_connection, queue, refuse_eviction
 from portal.models.types import new_id
-from portal.queue import (
-    QUEUE_OF,
-    AllowedJob,
-    EvictingRedisError,
-    JobName,
-    QueueName,
-    own_connection,
-    queue,
-    refuse_eviction,
-)
+from portal.queue import QUEUE_OF, JobName, QueueName
 from portal.services import heartbeats
 from portal.services.scanning import SCAN
 from portal.settings import Settings, child_environment

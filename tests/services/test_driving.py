@@ -20,10 +20,11 @@ from portal.domain.renewal import (
     RenewalEvent,
     RenewalState,
 )
+from portal.doorbell import queue
 from portal.extensions import db
 from portal.models.history import HistoryEntry
 from portal.models.hosting import Renewal
-from portal.queue import JobName, QueueName, queue
+from portal.queue import JobName, QueueName
 from portal.services import driving, ringing
 from portal.services.operations import Advance, Kind, Wait, leave_transaction
 from portal.services.recording import STOPPED_INTERVAL, TELL_AFTER_ATTEMPTS

@@ -12,10 +12,11 @@ from sqlalchemy import select
 
 from jobs import notices as job
 from portal.domain.notices import NoticeKind, NoticeState
+from portal.doorbell import AllowedJob
 from portal.models.account import Role
 from portal.models.history import HistoryEntry
 from portal.models.notice import Notice
-from portal.queue import AllowedJob, QueueName
+from portal.queue import QueueName
 from portal.services import noticing
 from portal.services.driving import drive
 

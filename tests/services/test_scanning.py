@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from portal.domain.renewal import RenewalState
+from portal.doorbell import queue
 from portal.extensions import db
 from portal.models.hosting import Renewal
-from portal.queue import QueueName, queue
+from portal.queue import QueueName
 from portal.services import heartbeats, scanning
 from tests.factories import Cast, Factory
 
