@@ -26,6 +26,7 @@ class StepName(StrEnum):
     """The steps that people see; several states of a renewal may be one of them."""
 
     DETAILS = "details"
+    PREFLIGHT = "preflight"
     KEY = "key"
     REQUEST = "request"
     DOMAIN_CHECK = "domain_check"
@@ -72,6 +73,7 @@ class Timeline:
 #: The state in which each step is done.
 DONE_IN: Sequence[tuple[StepName, RenewalState]] = (
     (StepName.DETAILS, RenewalState.STARTED),
+    (StepName.PREFLIGHT, RenewalState.CHECKED),
     (StepName.KEY, RenewalState.KEYED),
     (StepName.REQUEST, RenewalState.ORDERED),
     (StepName.DOMAIN_CHECK, RenewalState.VALIDATED),

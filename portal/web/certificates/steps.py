@@ -9,7 +9,9 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
-from portal.domain.renewal import RenewalState
+from portal.domain.due import DueReason
+from portal.domain.renewal import KeySource, RenewalState
+from portal.models.hosting import Renewal
 from portal.services.timelines import Status, Step, StepName, Timeline
 from portal.web.locale import moment
 from portal.web.messages import message_for
@@ -17,7 +19,8 @@ from portal.web.refusals import NEXT_STEPS
 
 TITLES: Mapping[StepName, Any] = {
     StepName.DETAILS: _l("Copy the details"),
-    StepName.KEY: _l("New private key"),
+    StepName.PREFLIGHT: _l("Look at the domains"),
+    StepName.KEY: _l("Private key"),
     StepName.REQUEST: _l("Request to the CA"),
     StepName.DOMAIN_CHECK: _l("Domain check"),
     StepName.CA: _l("Issued by the CA"),
@@ -28,9 +31,28 @@ TITLES: Mapping[StepName, Any] = {
 
 _DONE_TEXTS: Mapping[StepName, Any] = {
     StepName.DETAILS: _l("Names, key type and product of the predecessor."),
-    StepName.KEY: _l("Made here, stored sealed."),
+    StepName.PREFLIGHT: _l("Nothing there would keep the CA from issuing."),
     StepName.DOMAIN_CHECK: _l("The CA has verified every name."),
     StepName.LIVE: _l("The new certificate was seen in a TLS handshake."),
+}
+
+
+#: How the key came to be there.
+KEY_SOURCES: Mapping[KeySource, Any] = {
+    KeySource.NEW: _l("Made here, stored sealed."),
+    KeySource.REUSE: _l("The predecessor's key again, as you chose."),
+    KeySource.CSR: _l("Your own, behind the request that you gave."),
+}
+
+#: Why a renewal falls due when it does; the rule of the lifetime needs no words.
+REASONS: Mapping[DueReason, Any] = {
+    DueReason.LIFETIME: "",
+    DueReason.ARI: _l("The CA suggested this time."),
+    DueReason.EMERGENCY: _l("It cannot wait any longer."),
+    DueReason.REVOKED: _l("The certificate was revoked."),
+    DueReason.KEY_COMPROMISE: _l("The private key is compromised."),
+    DueReason.FORCED: _l("Somebody asked for it."),
+    DueReason.REPLACEMENT: _l("The CA's certificates are being replaced."),
 }
 
 
@@ -52,10 +74,18 @@ def _text(step: Step, timeline: Timeline) -> str | Markup:
     if step.name is StepName.DEPLOY and step.target is None:
         return _no_targets(timeline) if step.status is Status.DONE else ""
     if step.status is Status.WAITING and step.again_at is not None:
-        return str(_("Begins on %(at)s.", at=moment(step.again_at)))
+        return " ".join(
+            (str(_("Begins on %(at)s.", at=moment(step.again_at))), _reason(timeline.renewal))
+        ).strip()
     if step.status is not Status.DONE:
         return ""
+    if step.name is StepName.KEY:
+        return str(KEY_SOURCES[timeline.renewal.hosting.key_source])
     return str(_DONE_TEXTS.get(step.name, ""))
+
+
+def _reason(renewal: Renewal) -> str:
+    return str(REASONS[renewal.due_reason])
 
 
 def _no_targets(timeline: Timeline) -> str:
