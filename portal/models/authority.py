@@ -64,6 +64,21 @@ class CaRevocation(Model):
     revoked_at: Mapped[Moment]
 
 
+class CaOrderKey(Model):
+    """The key that an order of a private CA was finalized for; both as SHA-256, hexadecimal.
+
+    Kept as long as the order can be carried on.
+    """
+
+    __tablename__ = "ca_order_keys"
+    __table_args__ = (Index("ix_ca_order_keys_created", "created_at"),)
+
+    ca_account_id: Mapped[str] = mapped_column(ForeignKey("ca_accounts.id"), primary_key=True)
+    order_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[Moment]
+
+
 class Revocation(Operation, Model):
     """Having one certificate revoked; where `renewal_id` is set, not before that replacement is live."""
 

@@ -25,6 +25,7 @@ from portal.extensions import db
 from portal.models.catalogue import CaAccount
 from portal.models.types import new_id
 from portal.services.auditing import audit
+from portal.services.ca_ledger import DatabaseLedger
 from portal.services.private_keys import vault
 
 #: Settings beside the fields of a kind.
@@ -126,14 +127,29 @@ def connect(account: CaAccount) -> CertificateAuthority:
     """This thread's client for an account; a new one where the account has changed since. Raises AdapterError."""
     clients = _clients.of_this_process()
     timeout = float(current_app.extensions["settings"].step_timeout)
-    state = (account.kind, dict(account.config), account.secrets, account.account_url, timeout)
+    address = public_url(account)
+    state = (account.kind, dict(account.config), account.secrets, account.account_url, timeout, address)
     known = clients.get(account.id)
     if known is not None and known[0] == state:
         return known[1]
-    settings = CaSettings(account.name, dict(account.config), _open(account), account.account_url, timeout)
+    settings = CaSettings(
+        account.name,
+        dict(account.config),
+        _open(account),
+        account.account_url,
+        timeout,
+        DatabaseLedger(account.id),
+        address,
+    )
     client = ca_registry.connect(account.kind, settings)
     clients[account.id] = (state, client)
     return client
+
+
+def public_url(account: CaAccount) -> str:
+    """Where a CA of ours publishes its revocation list and certificates: under the portal, or what it is set to."""
+    base = str(account.config.get("public_url") or current_app.extensions["settings"].base_url)
+    return f"{base.rstrip('/')}/ca/{account.id}"
 
 
 def dns_provider(account: CaAccount) -> DnsProvider:

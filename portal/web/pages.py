@@ -14,6 +14,7 @@ from portal.web import assets, errors, headers, health, htmx, labels, locale, na
 #: One line an area; each module offers `blueprint`.
 AREAS = (
     "portal.web.account.views:blueprint",
+    "portal.web.authorities:blueprint",
     "portal.web.certificates.views:blueprint",
     "portal.web.challenges:blueprint",
     "portal.web.checkout.views:blueprint",

@@ -22,11 +22,15 @@ class KeptOrder:
 
 @dataclass(frozen=True)
 class Revoked:
-    """One line of a revocation list. `serial` is a positive integer, `reason` a code of RFC 5280, 5.3.1."""
+    """One line of a revocation list. `serial` is a positive integer, `reason` a code of RFC 5280, 5.3.1.
+
+    `not_after` is the end of the certificate: from then on the line need not be listed any more.
+    """
 
     serial: int
     reason: int
     revoked_at: datetime
+    not_after: datetime
 
 
 class Ledger(Protocol):
@@ -49,5 +53,9 @@ class Ledger(Protocol):
         ...
 
     def revoked(self) -> tuple[Revoked, ...]:
-        """The lines of the revocation list, certificates that have expired left out."""
+        """The lines of the revocation list, without those of certificates that expired long ago."""
+        ...
+
+    def bind(self, order: str, key: str) -> bool:
+        """Whether the order (a text that stands for it) is for this key (likewise): the first key given is the one."""
         ...

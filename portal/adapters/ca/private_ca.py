@@ -1,12 +1,16 @@
-"""A certificate authority of one's own, for internal names and for the sandbox. It keeps no state anywhere.
+"""A certificate authority of one's own, for internal names and for the sandbox. It keeps hardly any state.
 
-An order's URL holds the order under a MAC; what is issued follows from the URL and the public key alone. So every
-host that has the account's secrets gives the same answers, and the same certificate, byte for byte, however often it
-is asked. It validates nothing: whoever holds the account may have any name.
+An order's URL holds the order and its terms under a MAC; what is issued follows from the URL and the public key alone.
+So every host that has the account's secrets gives the same answers, and the same certificate, byte for byte, however
+often it is asked and whatever was set meanwhile. It validates nothing: whoever holds the account may have any name.
+
+Where it is given a ledger, that keeps which key an order was finalized for (no other one is certified under it), and
+what was revoked, for the revocation list.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import secrets
 from collections.abc import Mapping, Sequence
@@ -14,17 +18,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 
 from portal.adapters.ca import private_order
-from portal.adapters.ca.base import CaOrder, CaOrderState, CaSettings, Challenge
+from portal.adapters.ca.base import CaOrder, CaOrderState, CaSettings, Challenge, RenewalInfo
+from portal.adapters.ca.csr import read_csr, refused
 from portal.adapters.ca.private_certificates import (
     POLICIES,
     Authority,
@@ -33,10 +38,10 @@ from portal.adapters.ca.private_certificates import (
     make_leaf,
     serial_for,
 )
-from portal.adapters.ca.private_order import PrivateOrder
+from portal.adapters.ca.private_crl import REASONS, make_crl
+from portal.adapters.ca.private_order import PrivateOrder, Terms
 from portal.adapters.errors import AdapterError
-from portal.domain.certificate import ODD_CERTIFICATE, key_type_of
-from portal.domain.errors import DomainError
+from portal.domain.certificate import ODD_CERTIFICATE, is_issued_by
 
 _DEFAULT_SUBJECT = "Perennial Private CA"
 _MOST_NAMES = 100
@@ -46,17 +51,19 @@ class PrivateCa:
     """`config`: subject, validity_days (199), validation_seconds (0), policy (dv, ov or ev).
 
     `secrets`: root_certificate, issuing_certificate, issuing_key, order_key, and root_key, which only signs a next
-    issuing certificate. Its certificates cannot be revoked yet: they name no CRL.
+    issuing certificate.
     """
 
     def __init__(self, settings: CaSettings) -> None:
         config = settings.config
-        self._validity = timedelta(days=_number(config, "validity_days", 199))
+        validity = timedelta(days=_number(config, "validity_days", 199))
+        self._terms = Terms(validity, _policy(config), settings.public_url)
         self._validation = timedelta(seconds=_number(config, "validation_seconds", 0))
-        self._policy = _policy(config)
         self._order_key = bytes.fromhex(_secret(settings, "order_key"))
         self._issuer = _load(settings)
+        self._ledger = settings.ledger
         self.root_pem = _secret(settings, "root_certificate")
+        self.issuer_pem = _secret(settings, "issuing_certificate")
 
     @classmethod
     def make_secrets(cls, config: Mapping[str, Any]) -> dict[str, str]:
@@ -82,19 +89,19 @@ class PrivateCa:
         """Order. Raises AdapterError(ca_refused) for no names or too many."""
         wanted = tuple(dict.fromkeys(names))
         if not 0 < len(wanted) <= _MOST_NAMES:
-            raise _refused(f"an order has 1 to {_MOST_NAMES} names")
-        return self._as_seen(private_order.place(wanted, self._order_key, datetime.now(UTC)))
+            raise refused(f"an order has 1 to {_MOST_NAMES} names")
+        return self._as_seen(private_order.place(wanted, self._terms, self._order_key, datetime.now(UTC)))
 
     def get_order(self, url: str) -> CaOrder:
         """Pending as long as a validation is set to take, then ready; finalizing leaves no trace in it."""
-        return self._as_seen(private_order.read(url, self._order_key))
+        return self._as_seen(self._read(url))
 
     def answer(self, challenge: Challenge) -> None:
         """This CA asks for no proofs."""
 
     def finalize(self, url: str, csr_pem: str) -> CaOrder:
         """Check the CSR, and say that the certificate is there. A pending order is returned as it is."""
-        order = private_order.read(url, self._order_key)
+        order = self._read(url)
         seen = self._as_seen(order)
         if seen.state is CaOrderState.INVALID:
             raise AdapterError("ca_order_gone", permanent=False)
@@ -105,7 +112,7 @@ class PrivateCa:
 
     def download(self, url: str, csr_pem: str) -> str:
         """Leaf and issuing certificate."""
-        order = private_order.read(url, self._order_key)
+        order = self._read(url)
         state = self._as_seen(order).state
         if state is CaOrderState.INVALID:
             raise AdapterError("ca_order_gone", permanent=False)
@@ -113,9 +120,37 @@ class PrivateCa:
             raise AdapterError("ca_unavailable", permanent=False, detail="the order is pending")
         return _pem(self._issue(order, csr_pem)) + _pem(self._issuer.certificate)
 
-    def revoke(self, leaf_pem: str, reason: int = 0) -> None:  # noqa: ARG002
-        """Refused: there is no CRL yet that could say so. Raises AdapterError(ca_revoke_unsupported, permanent)."""
-        raise AdapterError("ca_revoke_unsupported", permanent=True)
+    def revoke(self, leaf_pem: str, reason: int = 0) -> None:
+        """Put it on the revocation list. Raises AdapterError: ca_refused (not issued here, no such reason),
+        ca_revoke_unsupported (there is no ledger to keep it).
+        """
+        if self._ledger is None:
+            raise AdapterError("ca_revoke_unsupported", permanent=True)
+        if reason != 0 and reason not in REASONS:
+            raise refused(f"there is no revocation reason {reason}")
+        leaf = _read_leaf(leaf_pem)
+        if not is_issued_by(leaf, self._issuer.certificate):
+            raise refused("the certificate is not one of this CA")
+        self._ledger.revoke(leaf.serial_number, reason, leaf.not_valid_after_utc)
+
+    def renewal_info(self, certificate_id: str) -> RenewalInfo | None:  # noqa: ARG002
+        """It has no wishes of its own."""
+        return None
+
+    def server_time(self) -> datetime | None:
+        """Its clock is ours."""
+        return None
+
+    def caa_identities(self) -> tuple[str, ...]:
+        """It looks at no CAA records."""
+        return ()
+
+    def crl(self, now: datetime) -> bytes:
+        """The full revocation list (DER, RFC 5280), for seven days from `now`'s hour."""
+        return make_crl(self._ledger.revoked() if self._ledger else (), self._issuer, now)
+
+    def _read(self, url: str) -> PrivateOrder:
+        return private_order.read(url, self._order_key, self._terms)
 
     def _as_seen(self, order: PrivateOrder) -> CaOrder:
         now = datetime.now(UTC)
@@ -127,43 +162,37 @@ class PrivateCa:
         return CaOrder(order.url, CaOrderState.READY)
 
     def _issue(self, order: PrivateOrder, csr_pem: str) -> x509.Certificate:
-        csr = _checked(csr_pem, order.names)
-        public_key = csr.public_key()
-        end = order.created_at + self._validity - timedelta(seconds=1)
+        public_key = read_csr(csr_pem, order.names).public_key()
+        end = order.created_at + order.terms.validity - timedelta(seconds=1)
         not_after = min(end, self._issuer.certificate.not_valid_after_utc)
         if not_after <= order.created_at:
-            raise _refused("the issuing certificate has expired")
+            raise refused("the issuing certificate has expired")
+        encoded = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if self._ledger and not self._ledger.bind(_digest(order.url.encode()), _digest(encoded)):
+            raise refused("the order was finalized for another key")
         serial = serial_for(order.url, public_key, self._order_key)
-        leaf = Leaf(order.names, public_key, serial, order.created_at, not_after, self._policy)
+        terms = order.terms
+        leaf = Leaf(
+            order.names, public_key, serial, order.created_at, not_after, terms.policy, terms.public_url
+        )
         return make_leaf(leaf, self._issuer)
 
 
-def _checked(csr_pem: str, names: tuple[str, ...]) -> x509.CertificateSigningRequest:
-    """The CSR, if it is signed by its key, of a type that we know, and for the names of the order, all and no more."""
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _read_leaf(leaf_pem: str) -> x509.Certificate:
     try:
-        csr = x509.load_pem_x509_csr(csr_pem.encode())
-        key_type_of(csr.public_key())
-        asked = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        is_signed = csr.is_signature_valid
-    except DomainError as error:
-        raise _refused(str(error)) from None
-    except x509.ExtensionNotFound:
-        raise _refused("the CSR names nothing") from None
-    except (InvalidSignature, UnsupportedAlgorithm, *ODD_CERTIFICATE):
-        raise _refused("the CSR does not parse") from None
-    if not is_signed:
-        raise _refused("the CSR is not signed by its key")
-    if len(asked.get_values_for_type(x509.DNSName)) != len(list(asked)):
-        raise _refused("the CSR asks for more than DNS names")
-    if {name.lower() for name in asked.get_values_for_type(x509.DNSName)} != set(names):
-        raise _refused("the names of the CSR are not those of the order")
-    return csr
+        return x509.load_pem_x509_certificate(leaf_pem.encode())
+    except ODD_CERTIFICATE:
+        raise refused("the certificate does not parse") from None
 
 
 def _load(settings: CaSettings) -> Authority:
     key = load_pem_private_key(_secret(settings, "issuing_key").encode(), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise _refused("the issuing key is of a wrong type")
+        raise refused("the issuing key is of a wrong type")
     return Authority(x509.load_pem_x509_certificate(_secret(settings, "issuing_certificate").encode()), key)
 
 
@@ -171,7 +200,7 @@ def _secret(settings: CaSettings, name: str) -> str:
     try:
         return settings.secrets[name]
     except KeyError:
-        raise _refused(f"the account has no {name}") from None
+        raise refused(f"the account has no {name}") from None
 
 
 def _number(config: Mapping[str, Any], name: str, default: float) -> float:
@@ -181,7 +210,7 @@ def _number(config: Mapping[str, Any], name: str, default: float) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value) or value < 0:
-        raise _refused(f"{name} is not a number")
+        raise refused(f"{name} is not a number")
     return value
 
 
@@ -189,11 +218,7 @@ def _policy(config: Mapping[str, Any]) -> str:
     try:
         return POLICIES[str(config.get("policy") or "dv")]
     except KeyError:
-        raise _refused(f"policy is one of {', '.join(POLICIES)}") from None
-
-
-def _refused(detail: str) -> AdapterError:
-    return AdapterError("ca_refused", permanent=True, detail=detail)
+        raise refused(f"policy is one of {', '.join(POLICIES)}") from None
 
 
 def _pem(certificate: x509.Certificate) -> str:

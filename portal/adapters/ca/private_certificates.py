@@ -13,12 +13,17 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 ROOT_LIFETIME = timedelta(days=3653)
 ISSUING_LIFETIME = timedelta(days=1826)
 #: RFC 5280, appendix A: ub-common-name.
 LONGEST_COMMON_NAME = 64
+
+#: What a CA publishes below its address.
+CRL_PATH = "/crl"
+ISSUER_PATH = "/issuer.cer"
+ROOT_PATH = "/root.cer"
 
 #: CA/B Forum's reserved policy identifiers (Baseline Requirements 7.1.6.1; EV Guidelines).
 POLICIES = {"dv": "2.23.140.1.2.1", "ov": "2.23.140.1.2.2", "ev": "2.23.140.1.1"}
@@ -34,7 +39,7 @@ class Authority:
 
 @dataclass(frozen=True)
 class Leaf:
-    """What a leaf is made of."""
+    """What a leaf is made of. `public_url` is where its CA publishes; without one it names no revocation list."""
 
     names: tuple[str, ...]
     public_key: CertificatePublicKeyTypes
@@ -42,6 +47,7 @@ class Leaf:
     not_before: datetime
     not_after: datetime
     policy: str
+    public_url: str | None = None
 
 
 def make_authority(name: str, now: datetime, parent: Authority | None = None) -> Authority:
@@ -62,7 +68,7 @@ def make_authority(name: str, now: datetime, parent: Authority | None = None) ->
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     if parent:
-        builder = builder.add_extension(_issuer_identifier(parent.certificate), critical=False)
+        builder = builder.add_extension(issuer_identifier_of(parent.certificate), critical=False)
         builder = builder.add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
         )
@@ -88,8 +94,11 @@ def make_leaf(leaf: Leaf, issuer: Authority) -> x509.Certificate:
         .add_extension(_alternative_names(leaf.names), critical=not list(subject))
         .add_extension(x509.CertificatePolicies([policy]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(_issuer_identifier(issuer.certificate), critical=False)
+        .add_extension(issuer_identifier_of(issuer.certificate), critical=False)
     )
+    if leaf.public_url is not None:
+        builder = builder.add_extension(_distribution_points(leaf.public_url), critical=False)
+        builder = builder.add_extension(_authority_information(leaf.public_url), critical=False)
     return builder.sign(issuer.key, hashes.SHA256(), ecdsa_deterministic=True)
 
 
@@ -123,7 +132,24 @@ def _alternative_names(names: Sequence[str]) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
 
 
-def _issuer_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+def _distribution_points(public_url: str) -> x509.CRLDistributionPoints:
+    """Where the revocation list is (RFC 5280, 4.2.1.13)."""
+    address = x509.UniformResourceIdentifier(public_url + CRL_PATH)
+    return x509.CRLDistributionPoints(
+        [x509.DistributionPoint(full_name=[address], relative_name=None, reasons=None, crl_issuer=None)]
+    )
+
+
+def _authority_information(public_url: str) -> x509.AuthorityInformationAccess:
+    """Where the issuing certificate is (RFC 5280, 4.2.2.1)."""
+    address = x509.UniformResourceIdentifier(public_url + ISSUER_PATH)
+    return x509.AuthorityInformationAccess(
+        [x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, address)]
+    )
+
+
+def issuer_identifier_of(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """The authority key identifier of what this certificate's key signs."""
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
 

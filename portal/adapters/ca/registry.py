@@ -33,6 +33,18 @@ KINDS: Mapping[str, Kind] = {
                 default="dv",
                 choices=("dv", "ov", "ev"),
             ),
+            Field(
+                "public_url", "Where it publishes, if not under the portal's own address", is_required=False
+            ),
+        ),
+    ),
+    "manual": Kind(
+        "portal.adapters.ca.manual:ManualCa",
+        "Manual CA",
+        (
+            Field("portal_url", "Page of the CA where orders are handed in", is_required=False),
+            Field("guidance", "Notes for the operators", is_required=False),
+            Field("caa_identity", "Domain that CAA records know it by", is_required=False),
         ),
     ),
     "acme": Kind(
