@@ -28,13 +28,16 @@ import dns.update
 
 @dataclass
 class DnsServer:
-    """`records` maps lower-case names (without the last dot) to record texts by type. `rcode` answers everything."""
+    """`records` maps lower-case names (without the last dot) to record texts by type. `rcode` answers everything; the
+    next `failures` answers are SERVFAIL.
+    """
 
     zone: str
     key: dns.tsig.Key | None = None
     records: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     rcode: dns.rcode.Rcode | None = None
     is_silent: bool = False
+    failures: int = 0
     updates: int = 0
     port: int = 0
 
@@ -64,6 +67,9 @@ class DnsServer:
         return bytes(answer.to_wire())
 
     def _work_on(self, message: Any, answer: Any) -> dns.rcode.Rcode:
+        if self.failures:
+            self.failures -= 1
+            return dns.rcode.SERVFAIL
         if message.opcode() == dns.opcode.UPDATE:
             return self._update(message)
         return self._query(message, answer)
@@ -74,6 +80,8 @@ class DnsServer:
         found = self.records.get(name.canonicalize().to_text(omit_final_dot=True))
         if found is None:
             return dns.rcode.NXDOMAIN
+        # An alias is the answer to every question (RFC 1034, 3.6.2); following it is left to who asks.
+        kind = kind if kind in found else "CNAME"
         if texts := found.get(kind):
             answer.answer.append(dns.rrset.from_text_list(name, 60, "IN", kind, texts))
         return dns.rcode.NOERROR

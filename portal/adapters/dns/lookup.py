@@ -58,9 +58,20 @@ def ask(
     asked: dns.resolver.Resolver, name: dns.name.Name, kind: dns.rdatatype.RdataType
 ) -> dns.resolver.Answer | None:
     """The answer; None where there is no such name or no such record. Raises AdapterError(dns_unavailable)."""
+    answer = ask_whole(asked, name, kind)
+    return answer if answer is not None and answer.rrset is not None else None
+
+
+def ask_whole(
+    asked: dns.resolver.Resolver, name: dns.name.Name, kind: dns.rdatatype.RdataType
+) -> dns.resolver.Answer | None:
+    """The answer, also where it holds no such record (its `rrset` is None then, its CNAMEs are there all the same).
+
+    None where there is no such name. Raises AdapterError(dns_unavailable).
+    """
     try:
-        return asked.resolve(name, kind, search=False)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return asked.resolve(name, kind, search=False, raise_on_no_answer=False)
+    except dns.resolver.NXDOMAIN:
         return None
     except (dns.exception.DNSException, OSError, EOFError) as error:
         raise unavailable(", ".join(map(str, asked.nameservers)), type(error).__name__) from None
