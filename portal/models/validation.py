@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.domain.checks import CheckState, CheckSubject
 from portal.domain.validation import ValidationMethod
 from portal.extensions import Model
+from portal.models.catalogue import CaAccount
 from portal.models.hosting import Hosting
 from portal.models.operation import Operation, due_index
 from portal.models.types import EnumText, Moment, PlainJson, RowId, ShortText, UtcDateTime
@@ -78,6 +79,31 @@ class DomainValidation(Model):
     result_params: Mapped[dict[str, Any] | None] = mapped_column(PlainJson)
     created_at: Mapped[Moment]
 
+    dns_credential: Mapped[DnsCredential | None] = relationship()
+
+
+class ValidationRecord(Model):
+    """A TXT record that a renewal has, or may have, put somewhere: written before the record, gone after it.
+
+    Where: at the service's provider (DELEGATION), at a customer's (`dns_credential_id`), or at that of the CA account.
+    """
+
+    __tablename__ = "validation_records"
+    __table_args__ = (
+        UniqueConstraint("renewal_id", "fqdn", "value", name="uq_validation_records_renewal_fqdn_value"),
+        Index("ix_validation_records_place", "fqdn", "value"),
+    )
+
+    id: Mapped[RowId]
+    renewal_id: Mapped[str] = mapped_column(ForeignKey("renewals.id"))
+    method: Mapped[ValidationMethod] = mapped_column(EnumText(ValidationMethod))
+    ca_account_id: Mapped[str] = mapped_column(ForeignKey("ca_accounts.id"))
+    dns_credential_id: Mapped[str | None] = mapped_column(ForeignKey("dns_credentials.id"))
+    fqdn: Mapped[str] = mapped_column(String(255))
+    value: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[Moment]
+
+    ca_account: Mapped[CaAccount] = relationship()
     dns_credential: Mapped[DnsCredential | None] = relationship()
 
 

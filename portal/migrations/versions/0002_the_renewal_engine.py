@@ -184,6 +184,24 @@ def upgrade():
     with op.batch_alter_table('domain_validations', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_domain_validations_organisation_id'), ['organisation_id'], unique=False)
 
+    op.create_table('validation_records',
+    sa.Column('id', sa.String(length=32), nullable=False),
+    sa.Column('renewal_id', sa.String(length=32), nullable=False),
+    sa.Column('method', sa.String(length=32), nullable=False),
+    sa.Column('ca_account_id', sa.String(length=32), nullable=False),
+    sa.Column('dns_credential_id', sa.String(length=32), nullable=True),
+    sa.Column('fqdn', sa.String(length=255), nullable=False),
+    sa.Column('value', sa.String(length=255), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['ca_account_id'], ['ca_accounts.id'], name=op.f('fk_validation_records_ca_account_id_ca_accounts')),
+    sa.ForeignKeyConstraint(['dns_credential_id'], ['dns_credentials.id'], name=op.f('fk_validation_records_dns_credential_id_dns_credentials')),
+    sa.ForeignKeyConstraint(['renewal_id'], ['renewals.id'], name=op.f('fk_validation_records_renewal_id_renewals')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_validation_records')),
+    sa.UniqueConstraint('renewal_id', 'fqdn', 'value', name='uq_validation_records_renewal_fqdn_value')
+    )
+    with op.batch_alter_table('validation_records', schema=None) as batch_op:
+        batch_op.create_index('ix_validation_records_place', ['fqdn', 'value'], unique=False)
+
     op.create_table('product_fallbacks',
     sa.Column('product_id', sa.String(length=32), nullable=False),
     sa.Column('position', sa.Integer(), nullable=False),
@@ -329,6 +347,10 @@ def downgrade():
 
     op.drop_table('hosting_checks')
     op.drop_table('product_fallbacks')
+    with op.batch_alter_table('validation_records', schema=None) as batch_op:
+        batch_op.drop_index('ix_validation_records_place')
+
+    op.drop_table('validation_records')
     with op.batch_alter_table('domain_validations', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_domain_validations_organisation_id'))
 
