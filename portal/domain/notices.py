@@ -20,6 +20,7 @@ class NoticeKind(StrEnum):
     HOSTING_FAILED = "hosting_failed"
     TERM_ENDING = "term_ending"
     ALARM = "alarm"
+    REVOKED = "revoked"
 
 
 class NoticeState(StrEnum):

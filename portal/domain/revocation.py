@@ -44,8 +44,11 @@ class CrlState(StrEnum):
 
 class CrlEvent(StrEnum):
     END = "end"
+    WATCH = "watch"
 
 
 CRL_TRANSITIONS: Mapping[tuple[CrlState, CrlEvent], CrlState] = {
     (CrlState.ACTIVE, CrlEvent.END): CrlState.ENDED,
+    # A new certificate names it.
+    (CrlState.ENDED, CrlEvent.WATCH): CrlState.ACTIVE,
 }

@@ -8,7 +8,9 @@ from datetime import datetime
 from cryptography import x509
 from sqlalchemy import select, update
 
+from portal.domain.alarms import AlarmKind
 from portal.domain.certificate import PrivateKey, read_facts, to_pem
+from portal.domain.crl import crl_url_of
 from portal.domain.deployment import DeploymentState
 from portal.domain.hosting import TRANSITIONS, HostingEvent, HostingState
 from portal.domain.notices import NoticeKind
@@ -18,7 +20,7 @@ from portal.models.certificate import Certificate, Source
 from portal.models.deployment import Deployment, DeploymentTarget
 from portal.models.hosting import Hosting, Renewal
 from portal.models.types import new_id
-from portal.services import noticing, renewing
+from portal.services import alarms, crl_watching, noticing, renewing
 from portal.services.acting import note_change
 from portal.services.operations import WORKER_ACTOR
 from portal.services.private_keys import seal_certificate_key
@@ -50,6 +52,7 @@ def successor_of(
         chain_pem=to_pem(chain[1:]),
         has_client_auth=facts.has_client_auth,
         ca_account_id=renewal.ca_account_id,
+        crl_url=crl_url_of(chain[0]),
         applicant=renewal.applicant,
         predecessor_id=predecessor.id,
         version=predecessor.version + 1,
@@ -67,6 +70,7 @@ def take_over(renewal: Renewal, successor: Certificate, now: datetime) -> None:
     """
     db.session.add(successor)
     db.session.flush()
+    crl_watching.watch(successor)
     db.session.execute(update(Renewal).where(Renewal.id == renewal.id).values(successor_id=successor.id))
     replaced = update(Certificate).where(Certificate.id == renewal.predecessor_id)
     db.session.execute(replaced.values(replaced_at=now))
@@ -96,6 +100,8 @@ def change(hosting: Hosting, event: HostingEvent, actor: str, reason: str | None
 def close(renewal: Renewal, now: datetime) -> None:
     """Tell the contacts that the renewal is done: where it is live, or that it waits to be installed (rule 14)."""
     assert renewal.successor is not None
+    was_revoked = {"subject_type": "certificates", "subject_id": renewal.predecessor_id}
+    alarms.clear_alarm(AlarmKind.CERTIFICATE_REVOKED, now, **was_revoked)
     places = _places(renewal)
     kind = NoticeKind.RENEWED if places else NoticeKind.PLEASE_INSTALL
     coming = select(Renewal.next_attempt_at).where(

@@ -9,12 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from portal.domain.certificate import PrivateKey, same_public_key, to_pem
+from portal.domain.crl import crl_url_of
 from portal.domain.errors import DomainError
 from portal.domain.spec import Spec, derive
 from portal.extensions import db
 from portal.models.certificate import Certificate, Source
 from portal.models.types import new_id
-from portal.services import catalogue
+from portal.services import catalogue, crl_watching
 from portal.services.acting import Actor, audit
 from portal.services.key_reading import has_key, read_private_key
 from portal.services.pem_reading import ReadChain, read_chain
@@ -90,6 +91,7 @@ def _certificate(read: ReadChain, name: str, organisation_id: str, now: datetime
         leaf_pem=to_pem(read.chain[:1]),
         chain_pem=to_pem(read.chain[1:]),
         has_client_auth=facts.has_client_auth,
+        crl_url=crl_url_of(read.chain[0]),
         created_at=now,
     )
 
@@ -99,6 +101,7 @@ def _save(certificate: Certificate, actor: Actor, now: datetime) -> None:
     db.session.add(certificate)
     audit(actor, "certificate.upload", "certificates", certificate.id, now, has_key=has_private_key)
     try:
+        crl_watching.watch(certificate)
         db.session.commit()
     except IntegrityError:
         db.session.rollback()

@@ -102,6 +102,7 @@ LIVES = {
     """),
     "revocation list": (revocation.CRL_TRANSITIONS, revocation.CrlState, revocation.CrlEvent, """
         active           end          ended
+        ended            watch        active
     """),
     "mass replacement": (replacement.TRANSITIONS, replacement.ReplacementState, replacement.ReplacementEvent, """
         running          pause        paused

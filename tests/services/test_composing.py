@@ -66,6 +66,10 @@ PARAMS: dict[NoticeKind, tuple[str, dict[str, Any]]] = {
     NoticeKind.HOSTING_FAILED: ("hostings", FAILURE),
     NoticeKind.TERM_ENDING: ("hostings", TERM),
     NoticeKind.ALARM: ("alarms", ALARMS),
+    NoticeKind.REVOKED: (
+        "certificates",
+        RENEWAL | {"serial": "0A11", "reason": 1, "was_asked_for": False, "is_replaced": True},
+    ),
 }
 
 

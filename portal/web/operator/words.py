@@ -53,6 +53,7 @@ NOTICES: Mapping[NoticeKind, Any] = {
     NoticeKind.HOSTING_FAILED: _l("Hosting failed"),
     NoticeKind.TERM_ENDING: _l("Term ending"),
     NoticeKind.ALARM: _l("Alarm"),
+    NoticeKind.REVOKED: _l("Revoked"),
 }
 
 #: Heartbeats: their name, and after how many seconds of silence they are alarming.
