@@ -266,6 +266,8 @@ class AcmeCa:
         try:
             return read_order(self._net.post(finalize_url, messages.CertificateRequest(csr=csr)))
         except AcmeProblem as refusal:
+            if refusal.problem.status in {404, 410} or refusal.code == "ca_account_gone":
+                raise order_gone() from refusal
             if refusal.problem.kind != "orderNotReady":
                 raise
             return self._look(url)
