@@ -62,8 +62,22 @@ class Settings:
     tick_seconds: int = 2
     sweep_seconds: int = 60
     scheduler_silent_after: float = 60.0
+    #: A worker that has not been heard for longer is missed: longer than the longest job (portal.doorbell).
+    worker_silent_after: float = 200.0
+    #: Work that was due this long ago is overdue; a mail that has waited three times as long is stuck.
+    overdue_after: float = 300.0
+    #: How far two clocks may be apart.
+    clock_tolerance: float = 600.0
+    #: The watchdog looks this often, and mails what nobody else has mailed for this long itself.
+    watch_seconds: float = 30.0
+    alarm_grace: float = 120.0
+    #: Asked by the watchdog after every round that found nothing wrong: whoever answers there misses it otherwise.
+    heartbeat_url: str = field(default="", repr=False)
     propagation_seconds: float = 900.0
     step_timeout: float = 20.0
+    #: Where a CA reads http-01 answers; other ports are for test CAs.
+    challenge_http_port: int = 80
+    challenge_https_port: int = 443
     default_locale: str = "zh_Hans"
     default_timezone: str = "Asia/Shanghai"
     log_json: bool = True
@@ -200,8 +214,16 @@ def from_env(env: Mapping[str, str] | None = None) -> Settings:
         tick_seconds=int(_number(env, "PORTAL_TICK_SECONDS", 2)),
         sweep_seconds=int(_number(env, "PORTAL_SWEEP_SECONDS", 60)),
         scheduler_silent_after=_number(env, "PORTAL_SCHEDULER_SILENT_AFTER", 60),
+        worker_silent_after=_number(env, "PORTAL_WORKER_SILENT_AFTER", 200),
+        overdue_after=_number(env, "PORTAL_OVERDUE_AFTER", 300),
+        clock_tolerance=_number(env, "PORTAL_CLOCK_TOLERANCE", 600),
+        watch_seconds=_number(env, "PORTAL_WATCH_SECONDS", 30),
+        alarm_grace=_number(env, "PORTAL_ALARM_GRACE", 120),
+        heartbeat_url=_text(env, "PORTAL_HEARTBEAT_URL"),
         propagation_seconds=_number(env, "PORTAL_PROPAGATION_SECONDS", 900),
         step_timeout=_number(env, "PORTAL_STEP_TIMEOUT", 20),
+        challenge_http_port=int(_number(env, "PORTAL_CHALLENGE_HTTP_PORT", 80)),
+        challenge_https_port=int(_number(env, "PORTAL_CHALLENGE_HTTPS_PORT", 443)),
         default_locale=_text(env, "PORTAL_DEFAULT_LOCALE", "zh_Hans"),
         default_timezone=_text(env, "PORTAL_DEFAULT_TIMEZONE", "Asia/Shanghai"),
         log_json=_text(env, "PORTAL_LOG_FORMAT", "json") == "json",

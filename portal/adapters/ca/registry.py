@@ -12,11 +12,15 @@ from portal.adapters.loading import load
 
 @dataclass(frozen=True)
 class Kind:
-    """`target` is loaded when first used; `fields` are what `portal ca add` and the operator's form ask for."""
+    """`target` is loaded when first used; `fields` are what `portal ca add` and the operator's form ask for.
+
+    `validates` says whether this CA looks at DNS or the web by itself, so that rehearsing it means anything.
+    """
 
     target: str
     label: str
     fields: tuple[Field, ...] = ()
+    validates: bool = True
 
 
 KINDS: Mapping[str, Kind] = {
@@ -37,6 +41,7 @@ KINDS: Mapping[str, Kind] = {
                 "public_url", "Where it publishes, if not under the portal's own address", is_required=False
             ),
         ),
+        validates=False,
     ),
     "manual": Kind(
         "portal.adapters.ca.manual:ManualCa",
@@ -46,6 +51,7 @@ KINDS: Mapping[str, Kind] = {
             Field("guidance", "Notes for the operators", is_required=False),
             Field("caa_identity", "Domain that CAA records know it by", is_required=False),
         ),
+        validates=False,
     ),
     "acme": Kind(
         "portal.adapters.ca.acme:AcmeCa",
@@ -57,6 +63,10 @@ KINDS: Mapping[str, Kind] = {
             Field("eab_kid", "EAB key identifier", is_required=False),
             Field("eab_hmac", "EAB HMAC key", is_secret=True, is_required=False),
             Field("challenge", "Validation method", default="dns-01", choices=("dns-01", "http-01")),
+            Field("rehearsal", "Look at the names before ordering", default="yes", choices=("yes", "no")),
+            Field(
+                "caa_identities", "Domains that CAA records know it by, if it does not say", is_required=False
+            ),
         ),
     ),
 }
