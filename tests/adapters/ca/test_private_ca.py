@@ -33,8 +33,11 @@ class PrivateWorld:
     def __post_init__(self) -> None:
         self.secrets = PrivateCa.make_secrets(self.config)
 
+    public_url: str | None = "http://pki.test/ca/1"
+
     def connect(self) -> PrivateCa:
-        return PrivateCa(CaSettings("private", dict(self.config), dict(self.secrets)))
+        settings = CaSettings("private", dict(self.config), dict(self.secrets), public_url=self.public_url)
+        return PrivateCa(settings)
 
     def prove(self, authorization: Authorization) -> Challenge:
         raise AssertionError("a private CA wants nothing proved")
@@ -224,7 +227,7 @@ def test_a_wrong_setting_is_refused(config: dict[str, str]) -> None:
     assert code_of(lambda: PrivateCa(settings)) == ("ca_refused", True)
 
 
-def test_revoking_is_refused_while_there_is_no_crl(world: PrivateWorld) -> None:
+def test_revoking_is_refused_without_a_ledger_to_list_it_from(world: PrivateWorld) -> None:
     leaf = world.certificate("a.example.com").public_bytes(Encoding.PEM).decode()
     assert code_of(lambda: world.connect().revoke(leaf)) == ("ca_revoke_unsupported", True)
 
