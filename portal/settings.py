@@ -78,6 +78,8 @@ class Settings:
     #: Where a CA reads http-01 answers; other ports are for test CAs.
     challenge_http_port: int = 80
     challenge_https_port: int = 443
+    #: A name known to be signed: where a resolver does not say so, it does not validate DNSSEC.
+    dnssec_probe: str = "."
     default_locale: str = "zh_Hans"
     default_timezone: str = "Asia/Shanghai"
     log_json: bool = True
@@ -224,6 +226,7 @@ def from_env(env: Mapping[str, str] | None = None) -> Settings:
         step_timeout=_number(env, "PORTAL_STEP_TIMEOUT", 20),
         challenge_http_port=int(_number(env, "PORTAL_CHALLENGE_HTTP_PORT", 80)),
         challenge_https_port=int(_number(env, "PORTAL_CHALLENGE_HTTPS_PORT", 443)),
+        dnssec_probe=_text(env, "PORTAL_DNSSEC_PROBE", "."),
         default_locale=_text(env, "PORTAL_DEFAULT_LOCALE", "zh_Hans"),
         default_timezone=_text(env, "PORTAL_DEFAULT_TIMEZONE", "Asia/Shanghai"),
         log_json=_text(env, "PORTAL_LOG_FORMAT", "json") == "json",

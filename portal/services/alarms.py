@@ -50,12 +50,11 @@ def raise_alarm(
 
 def clear_alarm(kind: AlarmKind, now: datetime, *, subject_type: str = "", subject_id: str = "") -> None:
     """It is over, within the caller's transaction; nothing where no such alarm is open. The row stays as history."""
-    db.session.execute(
-        update(Alarm)
-        .where(*_is_open(kind, subject_type, subject_id))
-        .values(cleared_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    where = _is_open(kind, subject_type, subject_id)
+    if db.session.scalar(select(Alarm.id).where(*where)) is None:
+        return
+    cleared = update(Alarm).where(*where).values(cleared_at=now)
+    db.session.execute(cleared.execution_options(synchronize_session=False))
 
 
 def clear_for_renewal(renewal: Renewal, now: datetime) -> None:

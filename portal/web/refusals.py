@@ -152,6 +152,8 @@ OPERATING: Mapping[str, Any] = {
     "nothing_to_try": _l("There is nothing to try: it is settled, or waits for a person."),
     "notice_outdated": _l("What this mail is about has changed or is gone."),
     "recipient_invalid": _l("The address cannot receive mail."),
+    "clock_wrong": _l("Our clock and another one (%(name)s) disagree. It goes on once they agree again."),
+    "storage_full": _l("There is no room to store what the CA would issue. It goes on once there is."),
     "redis_away": _l("Redis is away at the moment. Try again in a little while."),
 }
 
