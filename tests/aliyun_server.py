@@ -1,4 +1,4 @@
-"""Alibaba Cloud at protocol level: signed RPC over HTTP, a certificate store, CDN domains, and a TLS edge behind them.
+"""Alibaba Cloud at protocol level: signed RPC over HTTP, a certificate store, DNS, CDN domains and a TLS edge behind them.
 
 Nothing of the SDK is used here. In a test: `with AliyunServer() as server:`. As a process of its own:
 `python -m tests.aliyun_server [--domain NAME]…` prints one JSON line with its addresses and serves until SIGTERM.
@@ -28,13 +28,13 @@ from werkzeug.wrappers import Request, Response
 from portal.sandbox.edge import CertificateFiles, Edge
 from portal.sandbox.serving import WebServer
 from tests.aliyun import signature
+from tests.aliyun.alidns import AliDns
 from tests.aliyun.cas import CasStore, Upload
 from tests.aliyun.cdn import CdnDomains
 from tests.cloud_faults import Fault, Faults, json_refusals
 
 ACCESS_KEY_ID = "LTAI5tTestAccessKey"
 ACCESS_KEY_SECRET = "test-access-key-secret"
-_VERSIONS = {"2020-04-07": "cas", "2018-05-10": "cdn"}
 
 
 def _error(code: str) -> dict[str, str]:
@@ -65,7 +65,7 @@ class Call:
 
 
 class AliyunServer:
-    """`url` answers for CAS and CDN; `edge_address` is where bound certificates are served.
+    """`url` answers for CAS, CDN and AliDNS; `edge_address` is where bound certificates are served.
 
     `calls`, `uploads` and `bindings` record what happened; `faults.add(action, fault, times)` makes trouble;
     `refuse_next(action, status, code)` answers any other error.
@@ -76,6 +76,7 @@ class AliyunServer:
         self.signatures = signature.Signatures({key_id: secret})
         self.cas = CasStore(Path(self._folder.name))
         self.cdn = CdnDomains(self.cas)
+        self.dns = AliDns()
         self.faults = Faults(json_refusals(_REFUSALS))
         self.calls: list[Call] = []
         self._edge = Edge(self._files_for)
@@ -105,7 +106,7 @@ class AliyunServer:
     @property
     def endpoints(self) -> dict[str, str]:
         """For CloudSettings.endpoints and PORTAL_ALIYUN_ENDPOINTS."""
-        return {"cas": self.url, "cdn": self.url}
+        return {"cas": self.url, "cdn": self.url, "alidns": self.url}
 
     @property
     def edge_address(self) -> str:
@@ -178,19 +179,25 @@ class AliyunServer:
         return _json({"RequestId": "F0A1-REQUEST-ID", **perform(form)}, 200)
 
     def _actions(self, version: str) -> Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]:
-        if _VERSIONS.get(version) == "cas":
-            return {
+        actions: dict[str, dict[str, Callable[[Mapping[str, str]], dict[str, Any]]]] = {
+            "2020-04-07": {
                 "UploadUserCertificate": self.cas.upload_user_certificate,
                 "ListUserCertificateOrder": self.cas.list_user_certificate_order,
                 "GetUserCertificateDetail": self.cas.get_user_certificate_detail,
-            }
-        if _VERSIONS.get(version) == "cdn":
-            return {
+            },
+            "2018-05-10": {
                 "SetCdnDomainSSLCertificate": self.cdn.set_cdn_domain_ssl_certificate,
                 "DescribeDomainCertificateInfo": self.cdn.describe_domain_certificate_info,
                 "DescribeUserDomains": self.cdn.describe_user_domains,
-            }
-        return {}
+            },
+            "2015-01-09": {
+                "DescribeDomains": self.dns.describe_domains,
+                "DescribeDomainRecords": self.dns.describe_domain_records,
+                "AddDomainRecord": self.dns.add_domain_record,
+                "DeleteDomainRecord": self.dns.delete_domain_record,
+            },
+        }
+        return actions.get(version, {})
 
     def _files_for(self, server_name: str) -> CertificateFiles | None:
         upload = self.cdn.served(server_name)

@@ -150,12 +150,14 @@ class _UdpServer(socketserver.ThreadingUDPServer):
 
 
 @contextmanager
-def dns_server(zone: str, key: dns.tsig.Key | None = None) -> Iterator[DnsServer]:
+def dns_server(
+    zone: str, key: dns.tsig.Key | None = None, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[DnsServer]:
     """Run a server for `zone`; with `key`, updates must be signed by it."""
     server = DnsServer(zone, key)
-    tcp = _TcpServer(("127.0.0.1", 0), _tcp(server))
+    tcp = _TcpServer((host, port), _tcp(server))
     server.port = tcp.server_address[1]
-    udp = _UdpServer(("127.0.0.1", server.port), _udp(server))
+    udp = _UdpServer((host, server.port), _udp(server))
     threads = [
         threading.Thread(target=each.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         for each in (tcp, udp)

@@ -40,6 +40,7 @@ class Pebble:
     http_port: int
     environment: Mapping[str, str]
     probe_timeout: float = 3.0
+    resolver: str | None = None
     restarts: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -105,7 +106,7 @@ class Pebble:
             "-config",
             str(self.folder / "config.json"),
             "-dnsserver",
-            self.dns_address,
+            self.resolver or self.dns_address,
         ]
         environment = {"PATH": os.environ["PATH"], **self.environment}
         with (self.folder / "pebble.log").open("ab") as log:
@@ -152,6 +153,7 @@ def pebble(
     blocklist: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     probe_timeout: float = 3.0,
+    resolver: str | None = None,
 ) -> Iterator[Pebble]:
     """Run both servers.
 
@@ -159,12 +161,14 @@ def pebble(
     is where http-01 is looked for (challtestsrv's own server by default); `environment` holds further PEBBLE_…
     variables, such as PEBBLE_VA_ALWAYS_VALID, PEBBLE_AUTHZREUSE or PEBBLE_CHAIN_LENGTH. pebble 2.4 panics where a name
     that is ordered is shorter than one in the `blocklist`: block short ones. A pebble that misses three probes of
-    `probe_timeout` seconds is restarted.
+    `probe_timeout` seconds is restarted. `resolver` (address:port) is asked in validations, in challtestsrv's stead.
     """
     variables = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": str(nonce_reject), **(environment or {})}
     with short_folder("pebble") as folder:
-        port, dns_port, management_port, own_http_port = _free_ports(4)
-        server = Pebble(folder, port, dns_port, management_port, own_http_port, variables, probe_timeout)
+        port, dns_port, management_port, own_http_port = free_ports(4)
+        server = Pebble(
+            folder, port, dns_port, management_port, own_http_port, variables, probe_timeout, resolver
+        )
         config = _config(server, http_port or own_http_port, eab, validity_seconds, blocklist)
         (folder / "config.json").write_text(json.dumps({"pebble": config}))
         server.ca_bundle_path.write_text(server.ca_bundle)
@@ -230,7 +234,7 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free for TCP and UDP both, as the kernel sees it now."""
     held: list[socket.socket] = []
     ports: list[int] = []

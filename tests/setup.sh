@@ -9,11 +9,13 @@ need() { # need PACKAGE TEST…: note PACKAGE where the test fails
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 has_postgres() { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; }
+has_named() { command -v named || ls /usr/sbin/named; }
 has_chinese() { fc-list :lang=zh family | grep -q .; }
 
 need redis-server command -v redis-server
 need postgresql has_postgres
 need pebble command -v pebble
+need bind9 has_named
 need chromium command -v chromium
 need fonts-wqy-microhei has_chinese
 

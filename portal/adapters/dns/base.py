@@ -6,7 +6,11 @@ from typing import Protocol
 
 
 class DnsProvider(Protocol):
-    """Both calls are idempotent, leave every other value at the name alone, and raise AdapterError."""
+    """All calls are idempotent, leave every other value at the name alone, and raise AdapterError."""
+
+    def check(self) -> None:
+        """A call that changes nothing and fails where the credentials would not do."""
+        ...
 
     def add_txt(self, fqdn: str, value: str) -> None:
         """See to it that `fqdn` (no trailing dot) has a TXT record with `value`."""

@@ -44,6 +44,10 @@ class Rfc2136Dns:
         self._key = _tsig_key(config, secrets)
         self._timeout = timeout
 
+    def check(self) -> None:
+        """An update of nothing: the server looks at its signature, and at whether this key may update the zone."""
+        self._send(self._update())
+
     def add_txt(self, fqdn: str, value: str) -> None:
         name = self._inside(fqdn)
         update = self._update()

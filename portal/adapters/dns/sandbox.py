@@ -24,6 +24,9 @@ class SandboxDns:
         self._session = requests.Session()
         self._session.trust_env = False
 
+    def check(self) -> None:
+        self._call("clear-txt", "perennial-check.invalid")
+
     def add_txt(self, fqdn: str, value: str) -> None:
         if value not in self._values(fqdn):
             self._call("set-txt", fqdn, value=value)

@@ -11,6 +11,7 @@ from portal.adapters.dns.base import DnsProvider
 from portal.adapters.errors import AdapterError
 
 NAME = "_acme-challenge.example.com"
+OTHER_NAME = "_acme-challenge.shop.example.com"
 
 
 class Zone(Protocol):
@@ -58,3 +59,22 @@ class DnsContract:
         value = "-_aZ09" * 7 + "x"
         zone.connect().add_txt(NAME, value)
         assert zone.values(NAME) == [value]
+
+    def test_what_others_put_there_stays(self, zone: Zone) -> None:
+        zone.connect().add_txt(NAME, "theirs")
+        zone.connect().add_txt(NAME, "ours")
+        zone.connect().remove_txt(NAME, "ours")
+        zone.connect().remove_txt(NAME, "ours")
+        assert zone.values(NAME) == ["theirs"]
+
+    def test_the_same_value_elsewhere_stays(self, zone: Zone) -> None:
+        for name in (NAME, OTHER_NAME):
+            zone.connect().add_txt(name, "one")
+        zone.connect().remove_txt(NAME, "one")
+        assert (zone.values(NAME), zone.values(OTHER_NAME)) == ([], ["one"])
+        zone.connect().remove_txt(OTHER_NAME, "one")
+
+    def test_a_check_changes_nothing(self, zone: Zone) -> None:
+        zone.connect().add_txt(NAME, "one")
+        zone.connect().check()
+        assert zone.values(NAME) == ["one"]

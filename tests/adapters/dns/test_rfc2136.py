@@ -12,6 +12,7 @@ from portal.adapters.dns.rfc2136 import Rfc2136Dns
 from portal.adapters.errors import AdapterError
 from tests.adapters.dns.conftest import KEY_NAME, KEY_SECRET
 from tests.adapters.dns.contract import NAME, DnsContract, code_of
+from tests.bind import Bind, bind
 from tests.dns_server import DnsServer, dns_server
 from tests.servers import listening_socket
 
@@ -38,6 +39,48 @@ def zone(server: DnsServer) -> UpdateZone:
 
 class TestRfc2136(DnsContract):
     """The suite of every provider."""
+
+
+@dataclass(frozen=True)
+class BindZone:
+    server: Bind
+
+    def connect(self) -> Rfc2136Dns:
+        return Rfc2136Dns(self.server.options("example.com"), self.server.secrets, 5.0)
+
+    def values(self, name: str) -> list[str]:
+        return self.server.txt(name)
+
+
+@pytest.fixture(scope="module")
+def named() -> Iterator[Bind]:
+    with bind("example.com") as running:
+        yield running
+
+
+class TestBind(DnsContract):
+    """The suite once more, with BIND."""
+
+    @pytest.fixture
+    def zone(self, named: Bind) -> BindZone:
+        named.set("example.com", NAME, "TXT")
+        return BindZone(named)
+
+    def test_an_update_needs_the_key(self, zone: BindZone) -> None:
+        config = zone.server.options("example.com")
+        wrong = {"key_secret": "d3Jvbmctd3Jvbmctd3Jvbmctd3JvbmchIQ=="}
+        for provider in (
+            Rfc2136Dns(config, wrong, 5.0),
+            Rfc2136Dns({**config, "key_name": "other"}, zone.server.secrets, 5.0),
+            Rfc2136Dns({**config, "key_name": ""}, {}, 5.0),
+        ):
+            assert code_of(provider.check) == ("dns_refused", True)
+            assert code_of(lambda provider=provider: provider.add_txt(NAME, "one")) == ("dns_refused", True)
+        assert zone.values(NAME) == []
+
+    def test_a_zone_that_it_does_not_have_is_refused(self, zone: BindZone) -> None:
+        elsewhere = Rfc2136Dns(zone.server.options("example.org"), zone.server.secrets, 5.0)
+        assert code_of(elsewhere.check) == ("dns_refused", True)
 
 
 @pytest.fixture
