@@ -95,6 +95,7 @@ LIVES = {
     """),
     "check": (checks.TRANSITIONS, checks.CheckState, checks.CheckEvent, """
         active           end          ended
+        ended            begin_again  active
     """),
     "revocation": (revocation.TRANSITIONS, revocation.RevocationState, revocation.RevocationEvent, """
         awaiting         proceed      requested
