@@ -1,121 +1,93 @@
-"""What a scan costs, and what a step costs, on SQLite: CPU time (user + system) as ratios within this run."""
+"""How many items a second go through RQ with a database write each: by worker class, items per job, and database.
+
+An item is claimed, its step does nothing, and that is recorded with its history: all by the real engine.
+"""
 
 from __future__ import annotations
 
-import json
-import resource
-import statistics
-import sys
-import tempfile
-import uuid
-from collections.abc import Callable
-from dataclasses import replace
+import time
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-from flask_migrate import upgrade
-from sqlalchemy import insert, text
+from sqlalchemy import func, select
 
-from portal.app import create_core
+from bench.installation import Backends, Crew, backends, crew, installation
+from bench.measuring import own_cpu, report
+from bench.rows import Shop, add_hosted, make_ids_due, open_shop
+from portal import doorbell
 from portal.clock import utc_now
 from portal.domain.renewal import TRANSITIONS, RenewalEvent, RenewalState
 from portal.extensions import db
 from portal.models.hosting import Renewal
-from portal.queue import JobName
-from portal.services.driving import drive
+from portal.queue import JobName, ring
 from portal.services.operations import Advance, Kind
-from portal.services.ringing import due_ids
-from portal.settings import from_env
+from tests.servers import wait_until
 
-SMALL, LARGE = 1_000, 100_000
-NOW = utc_now()
+#: Items per job → how many items are measured, by worker class.
+ITEMS = {"simple": {1: 1_500, 50: 10_000, 500: 20_000}, "fork": {1: 300, 50: 5_000, 500: 10_000}}
 
-
-def cpu() -> float:
-    """CPU seconds of this process so far."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def per_call(action: Callable[[], object], times: int, rounds: int = 5) -> float:
-    """The median CPU microseconds of one call over some rounds of `times` calls."""
-    figures = []
-    for _ in range(rounds):
-        before = cpu()
-        for _ in range(times):
-            action()
-        figures.append((cpu() - before) / times * 1e6)
-    return statistics.median(figures)
+KIND: Kind[Renewal] = Kind(
+    name="renewal",
+    model=Renewal,
+    transitions=TRANSITIONS,
+    steps={RenewalState.WAITING: lambda _row, _now: Advance(RenewalEvent.START, due_at=None)},
+    job=JobName.ADVANCE_RENEWALS,
+    on_stop=lambda _row, _now: None,
+)
 
 
-def add_waiting(count: int) -> list[str]:
-    """That many renewals which fall due in a month; foreign keys are off, so that they need nothing else."""
-    db.session.execute(text("PRAGMA foreign_keys = OFF"))
-    ids = [uuid.uuid4().hex for _ in range(count)]
-    rows: list[dict[str, Any]] = [
-        {
-            "id": one,
-            "organisation_id": "o",
-            "hosting_id": one,
-            "sequence": 1,
-            "predecessor_id": "c",
-            "state": RenewalState.WAITING,
-            "names": ["example.com"],
-            "key_type": "ec-p256",
-            "next_attempt_at": NOW + timedelta(days=30),
-            "created_at": NOW,
-        }
-        for one in ids
-    ]
-    db.session.execute(insert(Renewal), rows)
-    db.session.commit()
-    return ids
-
-
-def step_kind() -> Kind[Renewal]:
-    """A kind whose only step does nothing: what is left is claim, record and history."""
-    nothing = {RenewalState.WAITING: lambda _row, _now: Advance(RenewalEvent.START, due_at=None)}
-    return Kind("bench", Renewal, TRANSITIONS, nothing, JobName.ADVANCE_RENEWALS, lambda _row, _now: None)
-
-
-def measure() -> dict[str, float]:
-    """Every figure: microseconds of CPU, and the ratios that mean something."""
-    kind, far = step_kind(), NOW + timedelta(days=31)
-    add_waiting(SMALL)
-    scan_small = per_call(lambda: due_ids(kind, NOW), 500)
-    ids = add_waiting(LARGE - SMALL)
-    scan_large = per_call(lambda: due_ids(kind, NOW), 500)
-    queue = iter(ids)
-    step = per_call(lambda: drive(kind, next(queue), lambda: far), 200)
-    update = text("UPDATE renewals SET attempts = attempts + 1 WHERE id = :id")
-
-    def bare_update() -> None:
-        db.session.execute(update, {"id": next(queue)})
-        db.session.commit()
-
-    bare = per_call(bare_update, 200)
+def run(servers: Backends, at: Crew, shop: Shop, batch: int, count: int) -> dict[str, float]:
+    """Ring for `count` items, `batch` a job, and wait until each is recorded."""
+    ids = add_hosted(shop, count, utc_now(), prefix=f"b{batch}-{time.monotonic_ns()}-")
+    for start in range(0, count, 10_000):
+        make_ids_due(ids[start : start + 10_000], utc_now() - timedelta(seconds=1))
+    doorbell.BATCH = batch
+    before = at.cpu(), servers.servers_cpu(), own_cpu(), time.monotonic()
+    ring(KIND.job, ids)
+    rung = own_cpu() - before[2]
+    wait_until(lambda: _left() == 0, 300, f"{count} items")
+    seconds = time.monotonic() - before[3]
     return {
-        "scan_us_at_1000_rows": scan_small,
-        "scan_us_at_100000_rows": scan_large,
-        "scan_ratio_100000_to_1000": scan_large / scan_small,
-        "step_us": step,
-        "bare_update_us": bare,
-        "step_ratio_to_bare_update": step / bare,
+        "items": count,
+        "per_second": count / seconds,
+        "worker_cpu_us": (at.cpu() - before[0]) * 1e6 / count,
+        "servers_cpu_us": (servers.servers_cpu() - before[1]) * 1e6 / count,
+        "ringing_cpu_us": rung * 1e6 / count,
     }
 
 
+def _left() -> int:
+    query = select(func.count()).select_from(Renewal).where(Renewal.next_attempt_at <= utc_now())
+    left = int(db.session.scalar(query) or 0)
+    db.session.remove()
+    return left
+
+
+def measure(servers: Backends, kind: str) -> list[dict[str, Any]]:
+    """A line for each worker class and batch size."""
+    lines = []
+    with installation(servers, kind, kind) as at:
+        shop = open_shop("private", {"subject": "Bench"}, utc_now())
+        for worker_class, sizes in ITEMS.items():
+            servers.redis.flush()
+            options = (worker_class,)
+            with crew(at, module="bench.engine_worker", options=options, with_schedule=False) as workers:
+                run(servers, workers, shop, 50, 200)
+                for batch, count in sizes.items():
+                    figures = run(servers, workers, shop, batch, count)
+                    lines.append({"worker": worker_class, "items_per_job": batch, **figures})
+                if died := workers.died():
+                    raise RuntimeError(f"{died} ended: {at.log()[-2000:]}")
+    return lines
+
+
 def main() -> None:
-    """Measure and write bench/results/engine.json."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = replace(from_env({"PORTAL_DATA_DIR": folder}), log_json=True)
-        with create_core(settings).app_context():
-            upgrade()
-            figures = {name: round(value, 2) for name, value in measure().items()}
-    result = {"python": sys.version.split()[0], "database": "sqlite", **figures}
-    path = Path(__file__).parent / "results" / "engine.json"
-    path.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-    print(json.dumps(result, indent=2))
+    """Measure and report."""
+    started = time.monotonic()
+    kinds = ("sqlite", "postgresql")
+    with backends(*kinds) as servers:
+        figures = {kind: measure(servers, kind) for kind in kinds}
+    report("engine", {"workers": 2, **figures}, started)
 
 
 if __name__ == "__main__":

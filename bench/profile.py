@@ -20,7 +20,7 @@ from sqlalchemy import event
 
 from bench.installation import backends, installation
 from bench.measuring import own_cpu
-from bench.renewal import ca_config, running_pebble
+from bench.pebbles import ca_config, running_pebble
 from bench.rows import add_hosted, make_ids_due, open_shop
 from portal.adapters.ca.acme_http import AcmeConnection
 from portal.clock import utc_now
