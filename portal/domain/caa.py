@@ -96,13 +96,20 @@ def evaluate(found: CaaSet, wanted: Wanted) -> Finding:
     if not grants:
         return Finding("caa_unrestricted", Severity.OK, {"name": wanted.name})
     allowed = ", ".join(dict.fromkeys(grant.issuer for grant in grants if grant.issuer)) or "—"
-    if allowed != "—" and not wanted.identities:
-        return _finding("caa_identities_unknown", Severity.WARNING, found, wanted, allowed=allowed)
+    if not wanted.identities:
+        return _without_identities(found, wanted, allowed)
     known = {identity.lower().rstrip(".") for identity in wanted.identities}
     ours = [grant for grant in grants if grant.issuer and grant.issuer in known]
     code, severity = _verdict(ours, wanted)
     record = _record(found, wanted, tag, ours)
     return _finding(code, severity, found, wanted, allowed=allowed, record=record)
+
+
+def _without_identities(found: CaaSet, wanted: Wanted, allowed: str) -> Finding:
+    """Only that nobody at all may issue is certain."""
+    if allowed == "—":
+        return _finding("caa_closed", Severity.BLOCKING, found, wanted)
+    return _finding("caa_identities_unknown", Severity.WARNING, found, wanted, allowed=allowed)
 
 
 def _critical_unknown(records: Sequence[CaaRecord]) -> str | None:
@@ -147,8 +154,6 @@ def _against(grant: Grant, wanted: Wanted) -> str | None:
 
 def _record(found: CaaSet, wanted: Wanted, tag: str, ours: Sequence[Grant]) -> str:
     """The record that would let us issue, with those parameters that the domain's owner uses for our CA."""
-    if not wanted.identities:
-        return "—"
     parts = [wanted.identities[0]]
     if wanted.account_url and any(grant.values("accounturi") for grant in ours):
         parts.append(f"accounturi={wanted.account_url}")

@@ -215,7 +215,7 @@ def test_an_account_that_is_not_registered_yet_cannot_be_compared() -> None:
 
 def test_without_knowing_the_cas_names_only_a_closed_domain_is_certain() -> None:
     assert look("a.example.com", '0 issue "ca1.example.net"', ca=()) == ("caa_identities_unknown", WARNING)
-    assert look("a.example.com", '0 issue ";"', ca=()) == ("caa_forbids", BLOCKING)
+    assert look("a.example.com", '0 issue ";"', ca=()) == ("caa_closed", BLOCKING)
     assert look("a.example.com", '128 tbs "x"', ca=()) == ("caa_critical_unknown", BLOCKING)
     assert look("a.example.com", ca=()) == ("caa_unrestricted", OK)
 

@@ -31,7 +31,7 @@ def test_looks_are_a_week_apart_and_each_row_has_its_own_time(
 
 
 def test_rows_made_in_one_go_are_spread_evenly() -> None:
-    looks = [next_look(MADE, number / 700, MADE + DAY) for number in range(700)]
+    looks = [next_look(MADE, (number + 0.5) / 700, MADE + DAY) for number in range(700)]
     per_day = [sum((one - MADE - DAY) // DAY == day for one in looks) for day in range(7)]
     assert per_day == [100] * 7
 
