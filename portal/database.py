@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, Float, event, literal
+from sqlalchemy import BindParameter, Engine, Float, event, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
@@ -45,8 +45,9 @@ class database_now(FunctionElement[Any]):
     inherit_cache = True
     name = "database_now"
 
-    def __init__(self, seconds: float = 0) -> None:
-        super().__init__(literal(float(seconds), Float()))
+    def __init__(self, seconds: float | BindParameter[float] = 0) -> None:
+        is_bound = isinstance(seconds, BindParameter)
+        super().__init__(seconds if is_bound else literal(float(seconds), Float()))
 
 
 @compiles(database_now, "postgresql")

@@ -12,7 +12,7 @@ from portal.domain.due import DueReason
 from portal.domain.hosting import HostingState
 from portal.domain.renewal import KeySource, RenewalState
 from portal.extensions import Model
-from portal.models.catalogue import Product
+from portal.models.catalogue import CaAccount, Product
 from portal.models.certificate import Certificate
 from portal.models.operation import Operation, attention_index, due_index
 from portal.models.types import EnumText, Moment, PlainJson, RowId, UtcDateTime
@@ -119,6 +119,7 @@ class Renewal(Operation, Model):
     created_at: Mapped[Moment]
 
     hosting: Mapped[Hosting] = relationship(back_populates="renewals")
+    ca_account: Mapped[CaAccount | None] = relationship()
     predecessor: Mapped[Certificate] = relationship(foreign_keys=[predecessor_id])
     successor: Mapped[Certificate | None] = relationship(foreign_keys=[successor_id])
 

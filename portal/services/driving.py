@@ -102,7 +102,8 @@ def _claim(kind: Kind[Any], ids: Sequence[str], now: datetime) -> Iterator[Held]
         return
     # What was loaded for earlier rows may have changed since: nothing of it is believed any more.
     db.session.expire_all()
-    rows = {row.id: row for row in db.session.scalars(select(model).where(model.id.in_(fences)))}
+    loading = select(model).where(model.id.in_(fences)).options(*kind.loading)
+    rows = {row.id: row for row in db.session.scalars(loading)}
     for row_id in ids:
         if row_id in rows and row_id in fences:
             yield Held(kind, rows[row_id], fences.pop(row_id))
@@ -137,7 +138,7 @@ def _drive_held(held: Held, clock: Clock, job: JobName | None) -> None:
             continue
         point = f"{held.kind.name}.{held.state.value}"
         keep = _goes_on(outcome, now)
-        record(held, outcome, now, keep=keep)
+        record(held, outcome, now, keep=keep, commit=not (keep and _is_local_after(held, outcome)))
         faultpoint(f"{point}.recorded")
         if not keep:
             return
@@ -156,6 +157,14 @@ def _goes_on(outcome: Advance | Wait, now: datetime) -> bool:
     if isinstance(outcome, Wait) or outcome.failure is not None or outcome.due_at is None:
         return False
     return outcome.due_at <= now
+
+
+def _is_local_after(held: Held, outcome: Advance | Wait) -> bool:
+    """Whether the next step touches nothing outside: then one transaction holds both, all or nothing."""
+    if not isinstance(outcome, Advance):
+        return False
+    to_state = held.kind.transitions.get((held.state, outcome.event))
+    return to_state in held.kind.local
 
 
 def _run_step(held: Held, clock: Clock) -> Advance | Wait | None:

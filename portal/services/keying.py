@@ -66,7 +66,8 @@ def public_key_of(csr_pem: str) -> PublicKeyTypes:
 
 
 def _new_key(renewal: Renewal) -> PrivateKey:
-    leave_transaction()
+    if renewal.key_type.startswith("rsa-"):
+        leave_transaction()
     return make_key(renewal.key_type)
 
 

@@ -60,7 +60,8 @@ class Kind(Generic[Row]):
 
     `on_stop` runs in the transaction that stops a row for a person: it posts the notices. `job_of` says in which job
     the next step of a row belongs, where that is not always `job` (steps that keep a processor busy have their own).
-    `longest_pause` caps the wait before the next try, for what cannot wait a day.
+    `longest_pause` caps the wait before the next try, for what cannot wait a day. `local` are the states whose steps
+    touch nothing but the database; `loading` says what is read together with a row, since its steps will want it.
     """
 
     name: str
@@ -71,6 +72,8 @@ class Kind(Generic[Row]):
     on_stop: Callable[[Row, datetime], None]
     job_of: Callable[[Row], JobName] | None = None
     longest_pause: Callable[[Row, datetime], timedelta | None] | None = None
+    local: frozenset[Any] = frozenset()
+    loading: tuple[Any, ...] = ()
 
 
 def settings() -> Settings:
