@@ -6,8 +6,10 @@ from typing import Any
 
 from portal.adapters.key_vault import Place
 from portal.domain.certificate import read_facts
+from portal.domain.crl import crl_url_of
 from portal.domain.spec import Grade, ValidationType, domain_type_of
 from portal.models.account import Organisation
+from portal.models.catalogue import CaAccount
 from portal.models.certificate import Certificate, Source
 from portal.models.types import new_id
 from tests import pki
@@ -31,6 +33,7 @@ def _said(made: pki.Made) -> dict[str, Any]:
         "has_client_auth": facts.has_client_auth,
         "leaf_pem": made.leaf_pem,
         "chain_pem": made.chain_pem,
+        "crl_url": crl_url_of(made.leaf),
     }
 
 
@@ -46,6 +49,7 @@ class CertificateMaker(Maker):
         brand: str | None = "perennial",
         grade: Grade | None = Grade.BASIC,
         predecessor: Certificate | None = None,
+        ca_account: CaAccount | None = None,
         **making: Any,
     ) -> Certificate:
         """An uploaded certificate with a confirmed specification; `making` goes to pki.make_certificate."""
@@ -63,6 +67,7 @@ class CertificateMaker(Maker):
                 grade=grade,
                 private_key=self.seal_key(made.key, place) if with_key else None,
                 predecessor_id=predecessor.id if predecessor else None,
+                ca_account_id=ca_account.id if ca_account else None,
                 created_at=self.now,
             )
         )
