@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from portal.adapters.ca.registry import KINDS as CA_KINDS
 from portal.adapters.dns.registry import KINDS as DNS_KINDS
 from portal.cli.context import with_portal
 from portal.clock import utc_now
-from portal.services import ca_accounts
+from portal.services import ca_accounts, ca_standings, ca_switches
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -39,6 +40,8 @@ def ca() -> None:
 @click.option("--dns-option", multiple=True, metavar="KEY=VALUE", help="A setting of the DNS provider.")
 @click.option("--dns-secret-file", multiple=True, metavar="KEY=FILE", help="A secret of the DNS provider.")
 @click.option("--resolver", help="DNS server (address:port) that is asked for CNAME delegations.")
+@click.option("--limits", help="Limits of the CA that are kept here: letsencrypt, none, or a JSON list.")
+@click.option("--max-in-flight", help="How many orders may be open at once.")
 @click.option("--option", multiple=True, metavar="KEY=VALUE", help="Any other setting of this kind of CA.")
 @with_portal
 def add(
@@ -78,6 +81,47 @@ def list_command() -> None:
 
 @ca.command()
 @click.argument("name")
+@click.option("--reason", default="", help="Why; it is kept with the act.")
+@with_portal
+def pause(name: str, reason: str) -> None:
+    """Give the account NAME no more orders until it is resumed."""
+    ca_switches.pause(name, "cli", reason, utc_now())
+    click.echo(f"{name}: paused")
+
+
+@ca.command()
+@click.argument("name")
+@click.option("--reason", default="", help="Why; it is kept with the act.")
+@with_portal
+def resume(name: str, reason: str) -> None:
+    """Give the account NAME orders again; what waited for it is due at once."""
+    ca_switches.resume(name, "cli", reason, utc_now())
+    click.echo(f"{name}: resumed")
+
+
+@ca.command()
+@click.argument("name")
+@click.option("--set", "limits", help="Keep these limits: letsencrypt, none, or a JSON list.")
+@click.option("--max-in-flight", help="How many orders may be open at once; empty for any number.")
+@with_portal
+def limits(name: str, limits: str | None, max_in_flight: str | None) -> None:
+    """Show what is left of the quota of the account NAME, after changing its limits where that is asked."""
+    if limits is not None or max_in_flight is not None:
+        ca_switches.set_limits(name, _limits(limits), max_in_flight, "cli", utc_now())
+    now = utc_now()
+    standing = ca_standings.of(ca_accounts.get(name), now)
+    until = f" until {standing.until:%Y-%m-%d %H:%M:%S} UTC" if standing.until else ""
+    click.echo(f"{name}: {standing.standing}{until}")
+    click.echo(f"in flight\t{standing.in_flight} of {standing.max_in_flight or 'any number'}")
+    for quota in standing.quotas:
+        left = f"{quota.left} of {quota.limit.capacity} left"
+        click.echo("\t".join(part for part in (quota.limit.name, left, quota.scope) if part))
+    for held in standing.held:
+        click.echo(f"held\tuntil {held.until:%Y-%m-%d %H:%M:%S} UTC\t{held.name or 'a set of names'}")
+
+
+@ca.command()
+@click.argument("name")
 @with_portal
 def root(name: str) -> None:
     """Print the root certificate of the private CA NAME, for those who shall trust it."""
@@ -99,8 +143,20 @@ def _plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
         "ca_bundle": bundle.read_text("utf-8") if bundle else None,
         "eab_kid": settings["eab_kid"],
         "resolver": settings["resolver"],
+        "limits": _limits(settings["limits"]),
+        "max_in_flight": settings["max_in_flight"],
     }
     return {key: value for key, value in given.items() if value}
+
+
+def _limits(text: str | None) -> Any:
+    """The name of a preset, or the list that is written out in JSON."""
+    if text is None or not text.lstrip().startswith("["):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise click.UsageError("--limits: this is no JSON list") from None
 
 
 def _pairs(texts: tuple[str, ...]) -> dict[str, str]:

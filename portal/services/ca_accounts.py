@@ -21,15 +21,17 @@ from portal.adapters.errors import AdapterError
 from portal.adapters.fields import Field
 from portal.adapters.key_vault import Place
 from portal.domain.errors import DomainError
+from portal.domain.rate_limits import read_limits, read_max_in_flight
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
 from portal.models.types import new_id
 from portal.services.auditing import audit
 from portal.services.ca_ledger import DatabaseLedger
+from portal.services.dns_access import open_provider
 from portal.services.private_keys import vault
 
 #: Settings beside the fields of a kind.
-_MORE_SETTINGS = frozenset({"resolver", "dns"})
+_MORE_SETTINGS = frozenset({"resolver", "dns", "limits", "max_in_flight"})
 #: Secrets of an account's DNS provider stand among its own under this prefix.
 _DNS_PREFIX = "dns."
 
@@ -56,9 +58,10 @@ def add(
 ) -> CaAccount:
     """Store an account; `register` makes it known to the CA afterwards.
 
-    `config` may have, besides the kind's fields, resolver and dns ({"kind", "config"}); the provider's
-    secrets stand in `secrets` as "dns.NAME". Adding one again that is not registered yet gives it the new settings
-    and keeps its keys. Raises DomainError: ca_kind_unknown, unknown_field, field_missing, field_wrong, ca_name_taken.
+    `config` may have, besides the kind's fields, resolver, dns ({"kind", "config"}), limits (a preset's name or a list,
+    see portal.domain.rate_limits) and max_in_flight; the DNS provider's secrets stand in `secrets` as "dns.NAME".
+    Adding one again that is not registered yet gives it the new settings and keeps its keys.
+    Raises DomainError: ca_kind_unknown, unknown_field, field_missing, field_wrong, ca_name_taken.
     """
     _check_settings(kind, config, secrets)
     account = find(name)
@@ -162,8 +165,7 @@ def dns_provider(account: CaAccount) -> DnsProvider:
         for name, value in _open(account).items()
         if name.startswith(_DNS_PREFIX)
     }
-    timeout = float(current_app.extensions["settings"].step_timeout)
-    return dns_registry.connect(dns["kind"], dns.get("config", {}), secrets, timeout)
+    return open_provider(dns["kind"], dns.get("config", {}), secrets)
 
 
 def _check_settings(kind: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
@@ -179,6 +181,8 @@ def _check_settings(kind: str, config: Mapping[str, Any], secrets: Mapping[str, 
     if provider is not None:
         fields += [replace(one, name=_DNS_PREFIX + one.name) for one in dns_registry.KINDS[provider].fields]
     _check_fields(fields, {**own, **written, **secrets})
+    read_limits(config)
+    read_max_in_flight(config)
 
 
 def _check_fields(fields: Sequence[Field], given: Mapping[str, Any]) -> None:

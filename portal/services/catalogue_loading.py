@@ -9,14 +9,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from portal.domain.errors import DomainError
 from portal.domain.money import CNY, Money
 from portal.domain.pricing import FIRST_HOSTING_FEE
 from portal.domain.spec import DomainType, Grade, ValidationType
 from portal.extensions import db
-from portal.models.catalogue import CaAccount, PriceBook, Product
+from portal.models.catalogue import CaAccount, PriceBook, Product, ProductFallback
 from portal.models.types import new_id
 from portal.services.auditing import audit
 
@@ -91,9 +91,7 @@ def _fee(data: Mapping[str, Any]) -> Money | None:
 
 
 def _take_product(table: Mapping[str, Any], place: str) -> None:
-    account = db.session.scalar(select(CaAccount).where(CaAccount.name == str(table.get("ca", ""))))
-    if account is None:
-        raise _wrong(place, f"there is no CA account named {table.get('ca', '')!r} (portal ca add)")
+    account = _account(table.get("ca", ""), place)
     code = _text(table, "code", place)
     values = {
         "title": str(table.get("title", code)),
@@ -106,7 +104,29 @@ def _take_product(table: Mapping[str, Any], place: str) -> None:
         "hosting_window_days": table.get("hosting_window_days"),
         "is_on_sale": bool(table.get("on_sale", True)),
     }
-    put_product(code, values)
+    product = put_product(code, values)
+    if "fallbacks" in table:
+        _put_fallbacks(product, account, table["fallbacks"], f"{place}: fallbacks")
+
+
+def _account(name: object, place: str) -> CaAccount:
+    account = db.session.scalar(select(CaAccount).where(CaAccount.name == str(name)))
+    if account is None:
+        raise _wrong(place, f"there is no CA account named {name!r} (portal ca add)")
+    return account
+
+
+def _put_fallbacks(product: Product, own: CaAccount, names: object, place: str) -> None:
+    """The accounts that issue the product while its own is away, in this order; an empty list takes them away."""
+    if not isinstance(names, list):
+        raise _wrong(place, "this is a list of names of CA accounts")
+    accounts = [_account(name, place) for name in names]
+    if len({own.id, *(one.id for one in accounts)}) < len(accounts) + 1:
+        raise _wrong(place, "an account is named twice")
+    db.session.flush()
+    db.session.execute(delete(ProductFallback).where(ProductFallback.product_id == product.id))
+    for position, account in enumerate(accounts, 1):
+        db.session.add(ProductFallback(product_id=product.id, position=position, ca_account_id=account.id))
 
 
 def _text(table: Mapping[str, Any], name: str, place: str) -> str:

@@ -14,7 +14,7 @@ from portal.extensions import db
 from portal.models.catalogue import CaAccount
 from portal.models.notice import Notice
 from portal.queue import enqueue_after_commit
-from portal.services import subjects
+from portal.services import ca_switches, subjects
 from portal.services.acting import Actor, note_change
 from portal.services.auditing import audit
 from portal.services.kinds import KINDS
@@ -63,8 +63,5 @@ def pause_authority(account_id: str, is_paused: bool, actor: Actor, now: datetim
     account = db.session.get(CaAccount, account_id)
     if account is None:
         raise DomainError("not_found")
-    account.paused_at = (account.paused_at or now) if is_paused else None
-    action = "ca_account.pause" if is_paused else "ca_account.resume"
-    audit(db.session, action, ("ca_accounts", account.id), actor.id, now, ip=actor.ip_address)
-    db.session.commit()
-    return account
+    switch = ca_switches.pause if is_paused else ca_switches.resume
+    return switch(account.name, actor.id, "", now, actor.ip_address)

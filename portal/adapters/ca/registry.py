@@ -62,6 +62,8 @@ KINDS: Mapping[str, Kind] = {
             Field("ca_bundle", "CA bundle (PEM) for the directory's own certificate", is_required=False),
             Field("eab_kid", "EAB key identifier", is_required=False),
             Field("eab_hmac", "EAB HMAC key", is_secret=True, is_required=False),
+            Field("preferred_chain", "Preferred chain: common name of its root", is_required=False),
+            Field("profile", "Certificate profile, where the CA has it", is_required=False),
             Field("challenge", "Validation method", default="dns-01", choices=("dns-01", "http-01")),
             Field("rehearsal", "Look at the names before ordering", default="yes", choices=("yes", "no")),
             Field(
