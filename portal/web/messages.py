@@ -10,6 +10,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from portal.web.alarms import ALARMS, MENDING
+from portal.web.dns_words import DNS
+from portal.web.preflight_words import PREFLIGHT
 from portal.web.refusals import BUYING, OPERATING, SETTING_UP, UPLOAD, WORK
 
 #: Log-in, sign-up, members.
@@ -52,6 +54,7 @@ HOSTING: Mapping[str, Any] = {
     "already_hosted": _l("This certificate is hosted already."),
     "certificate_replaced": _l("A newer certificate has taken over from this one."),
     "certificate_revoked": _l("This certificate was revoked."),
+    "hosting_not_found": _l("There is no such hosting."),
     "window_not_open": _l(
         "Hosting can be turned on from %(opens_on)s, %(days)s days before the certificate expires."
     ),
@@ -76,6 +79,8 @@ AREAS: tuple[Mapping[str, Any], ...] = (
     OPERATING,
     ALARMS,
     MENDING,
+    PREFLIGHT,
+    DNS,
 )
 
 

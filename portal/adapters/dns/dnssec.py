@@ -78,7 +78,7 @@ def _ask(asked: dns.resolver.Resolver, name: dns.name.Name, kind: dns.rdatatype.
     try:
         return int(asked.resolve(name, kind, search=False, raise_on_no_answer=False).response.flags)
     except dns.resolver.NXDOMAIN as error:
-        return int(error.response(name).flags)
+        return int(error.response(name).flags)  # type: ignore[no-untyped-call]
     except dns.resolver.NoNameservers as error:
         if _has_servfail(error):
             return None

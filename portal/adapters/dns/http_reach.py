@@ -41,7 +41,8 @@ class _Odd(Exception):
 
     def __init__(self, code: str, **params: str | int) -> None:
         super().__init__(code)
-        self.error = AdapterError(code, permanent=True, **params)
+        self.error = AdapterError(code, permanent=True)
+        self.error.params = params
 
 
 def check_reach(
