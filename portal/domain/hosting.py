@@ -43,6 +43,7 @@ class CertificateState(StrEnum):
     UPLOADED = "uploaded"
     ISSUED = "issued"
     HOSTED = "hosted"
+    UNDER_REVIEW = "under_review"
     NOT_ACTIVATED = "not_activated"
     EXPIRING = "expiring"
     EXPIRED = "expired"

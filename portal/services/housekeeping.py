@@ -10,6 +10,7 @@ from portal.extensions import db
 from portal.models.account import LoginSession
 from portal.models.authority import CaOrderKey
 from portal.models.hosting import ChallengeResponse
+from portal.services import validation_records
 
 #: Proofs are taken away when they have served; these are left over from orders that were given up.
 CHALLENGES_KEPT = timedelta(days=7)
@@ -19,8 +20,9 @@ ORDER_KEYS_KEPT = timedelta(days=8)
 
 
 def clean(now: datetime) -> None:
-    """Delete old log-ins, left-over challenge responses, and what belongs to orders that have run out."""
+    """Delete old log-ins, left-over proofs of domains, and what belongs to orders that have run out."""
     db.session.execute(delete(ChallengeResponse).where(ChallengeResponse.created_at < now - CHALLENGES_KEPT))
     db.session.execute(delete(LoginSession).where(LoginSession.expires_at < now - SESSIONS_KEPT))
     db.session.execute(delete(CaOrderKey).where(CaOrderKey.created_at < now - ORDER_KEYS_KEPT))
     db.session.commit()
+    validation_records.sweep(now)

@@ -10,11 +10,14 @@ from flask_babel import lazy_gettext as _l
 
 from portal.domain.deployment import CloudProduct, DeploymentState
 from portal.domain.hosting import CertificateState, HostingState
+from portal.domain.manual_order import ManualOrderState
 from portal.domain.notices import NoticeState
 from portal.domain.order import OrderKind, OrderState, PaymentState
 from portal.domain.renewal import RenewalState
 from portal.domain.spec import DomainType, Grade, ValidationType
 from portal.models.account import Role
+from portal.models.hosting import Renewal
+from portal.services.manual_orders import is_under_review
 
 
 class Face(NamedTuple):
@@ -29,6 +32,7 @@ _CERTIFICATES: Mapping[StrEnum, Face] = {
     CertificateState.UPLOADED: Face(_l("Uploaded"), "quiet", "upload"),
     CertificateState.ISSUED: Face(_l("Issued"), "ok", "circle-check"),
     CertificateState.HOSTED: Face(_l("Hosted"), "accent", "refresh-dot"),
+    CertificateState.UNDER_REVIEW: Face(_l("Under review"), "info", "user-check"),
     CertificateState.NOT_ACTIVATED: Face(_l("Not activated"), "quiet", "clock-pause"),
     CertificateState.EXPIRING: Face(_l("Expiring"), "warn", "hourglass"),
     CertificateState.EXPIRED: Face(_l("Expired"), "bad", "circle-x"),
@@ -95,6 +99,12 @@ FACES: Mapping[type[StrEnum], Mapping[StrEnum, Face]] = {
     DeploymentState: _DEPLOYMENTS,
     OrderState: _ORDERS,
     PaymentState: _PAYMENTS,
+    ManualOrderState: {
+        ManualOrderState.PLACED: Face(_l("Applied for"), "info", "send"),
+        ManualOrderState.UNDER_REVIEW: Face(_l("Under review"), "info", "user-check"),
+        ManualOrderState.ISSUED: Face(_l("Issued"), "ok", "circle-check"),
+        ManualOrderState.REFUSED: Face(_l("Refused by the CA"), "bad", "circle-x"),
+    },
     OrderKind: {
         OrderKind.NEW: Face(_l("New purchase"), "quiet", "plus"),
         OrderKind.EXISTING: Face(_l("Existing certificate"), "quiet", "file-certificate"),
@@ -137,6 +147,11 @@ FACES: Mapping[type[StrEnum], Mapping[StrEnum, Face]] = {
 def face(value: StrEnum) -> Face:
     """The face of a state or word; one that has none yet shows its own value."""
     return FACES.get(type(value), {}).get(value, Face(value.value))
+
+
+def progress(renewal: Renewal) -> StrEnum:
+    """How a renewal stands, as people say it: 审核中 while people at the CA look at it."""
+    return CertificateState.UNDER_REVIEW if is_under_review(renewal) else renewal.state
 
 
 def label(value: StrEnum) -> Any:

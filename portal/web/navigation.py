@@ -36,7 +36,10 @@ CUSTOMER = (
     ),
 )
 
-OPERATOR = (Entry(_l("Operator dashboard"), "activity", "operator.dashboard", ("operator.",)),)
+OPERATOR = (
+    Entry(_l("Operator dashboard"), "activity", "operator.dashboard", ("operator.",)),
+    Entry(_l("Manual orders"), "clipboard", "operator.manual_orders", ("operator.manual_order",)),
+)
 
 
 def entries(is_operator: bool, has_organisation: bool) -> list[Entry]:

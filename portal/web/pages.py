@@ -57,6 +57,7 @@ def _template_globals(app: Flask) -> None:
         here=here,
         face=labels.face,
         label=labels.label,
+        progress=labels.progress,
         brand_name=brand_name,
     )
 

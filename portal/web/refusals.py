@@ -7,6 +7,8 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
+from portal.web.dns_words import DNS_STEPS
+
 #: Uploading a certificate.
 UPLOAD: Mapping[str, Any] = {
     "broken_key": _l("The private key cannot be read: its PEM text is damaged."),
@@ -145,6 +147,7 @@ WORK: Mapping[str, Any] = {
 
 #: Mails, and what operators do.
 OPERATING: Mapping[str, Any] = {
+    "heartbeat_unanswered": _l("The address that should hear that all is well does not answer."),
     "job_foreign": _l("This job is none of ours and is not run. Forget it."),
     "mail_not_configured": _l("No mail server is set up (PORTAL_MAIL_URL). Mails are kept until one is."),
     "mail_refused": _l("The mail server refused the message."),
@@ -155,6 +158,11 @@ OPERATING: Mapping[str, Any] = {
     "clock_wrong": _l("Our clock and another one (%(name)s) disagree. It goes on once they agree again."),
     "storage_full": _l("There is no room to store what the CA would issue. It goes on once there is."),
     "redis_away": _l("Redis is away at the moment. Try again in a little while."),
+    "chain_incomplete": _l(
+        "Only the certificate itself was pasted. Paste the CA's intermediate certificates with it."
+    ),
+    "issued_other_validation": _l("This is a certificate of type %(said)s; ordered was one of type %(wanted)s."),
+    "refusal_without_words": _l("Say why: the customer has to know what is missing."),
 }
 
 _INSTALLATION = _l("The operator has been told; you need do nothing.")
@@ -182,4 +190,5 @@ NEXT_STEPS: Mapping[str, Any] = {
     "not_live": _l("Check that the domain still points at this cloud product."),
     "spec_mismatch": _l("What you paid for is kept. The operator finds a product that fits, or refunds it."),
     "validation_failed": _LOOK_AT_DNS,
+    **DNS_STEPS,
 }

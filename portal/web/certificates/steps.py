@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from babel.lists import format_list
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from portal.domain.due import DueReason
+from portal.domain.manual_order import CHECKLISTS, CUSTOMERS_PART
 from portal.domain.renewal import KeySource, RenewalState
 from portal.models.hosting import Renewal
+from portal.services.manual_orders import is_under_review
 from portal.services.timelines import Status, Step, StepName, Timeline
-from portal.web.locale import moment
+from portal.web.checklists import ITEMS
+from portal.web.locale import day, moment
 from portal.web.messages import message_for
 from portal.web.refusals import NEXT_STEPS
 
@@ -77,6 +82,8 @@ def _text(step: Step, timeline: Timeline) -> str | Markup:
         return " ".join(
             (str(_("Begins on %(at)s.", at=moment(step.again_at))), _reason(timeline.renewal))
         ).strip()
+    if step.name is StepName.CA and step.status is Status.NOW and is_under_review(timeline.renewal):
+        return _awaited(timeline.renewal)
     if step.status is not Status.DONE:
         return ""
     if step.name is StepName.KEY:
@@ -86,6 +93,18 @@ def _text(step: Step, timeline: Timeline) -> str | Markup:
 
 def _reason(renewal: Renewal) -> str:
     return str(REASONS[renewal.due_reason])
+
+
+def _awaited(renewal: Renewal) -> Markup:
+    """Whom a renewal under review waits for, what the customer has to have ready, and until when: a line each."""
+    asked = CHECKLISTS[renewal.hosting.product.validation_type]
+    theirs = [str(ITEMS[item].title) for item in asked if item in CUSTOMERS_PART]
+    parts = [
+        _("The CA is reviewing the request, which our operators carry there. There is nothing to press here."),
+        _("The CA may ask you for: %(things)s.", things=format_list(theirs, locale=get_locale())),
+        _("Needed by %(day)s, when the certificate in use expires.", day=day(renewal.predecessor.not_after)),
+    ]
+    return Markup("<br>").join(parts)
 
 
 def _no_targets(timeline: Timeline) -> str:

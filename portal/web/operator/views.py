@@ -5,22 +5,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, flash, url_for
+from flask import Response, flash, url_for
 from flask_babel import gettext as _
 
-from portal.services import failed_jobs, job_board, operating, operator_acts
-from portal.services.acting import Actor
+from portal.services import failed_jobs, job_board, manual_order_pages, operating, operator_acts
 from portal.web.clock import now
 from portal.web.htmx import go_to, render
 from portal.web.messages import message_for
-from portal.web.operator import words
-from portal.web.security import client_ip, current_visitor, operator_required
+from portal.web.operator import manual_orders, words
+from portal.web.operator.blueprint import blueprint
+from portal.web.operator.blueprint import operator as _actor
+from portal.web.security import operator_required
 
-blueprint = Blueprint("operator", __name__, url_prefix="/operator")
-
-
-def _actor() -> Actor:
-    return Actor(current_visitor().id, "", client_ip())
+__all__ = ["blueprint", "manual_orders"]
 
 
 def _back(message: str) -> Response:
@@ -48,6 +45,7 @@ def _dashboard_context() -> dict[str, Any]:
         "moment": moment,
         "situation": situation,
         "board": board,
+        "manual_orders": manual_order_pages.list_open(),
         "signs": _signs_of_life(dict(situation.heartbeats), moment),
         "stands_for": operating.stand_for(jobs),
         "words": words,
