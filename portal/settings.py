@@ -78,6 +78,8 @@ class Settings:
     #: Where a CA reads http-01 answers; other ports are for test CAs.
     challenge_http_port: int = 80
     challenge_https_port: int = 443
+    #: Where the name servers of zones are asked whether a validation record is there; another port is for tests.
+    name_server_port: int = 53
     #: A name known to be signed: where a resolver does not say so, it does not validate DNSSEC.
     dnssec_probe: str = "."
     default_locale: str = "zh_Hans"
@@ -225,6 +227,7 @@ def from_env(env: Mapping[str, str] | None = None) -> Settings:
         propagation_seconds=_number(env, "PORTAL_PROPAGATION_SECONDS", 900),
         step_timeout=_number(env, "PORTAL_STEP_TIMEOUT", 20),
         challenge_http_port=int(_number(env, "PORTAL_CHALLENGE_HTTP_PORT", 80)),
+        name_server_port=int(_number(env, "PORTAL_NAME_SERVER_PORT", 53)),
         challenge_https_port=int(_number(env, "PORTAL_CHALLENGE_HTTPS_PORT", 443)),
         dnssec_probe=_text(env, "PORTAL_DNSSEC_PROBE", "."),
         default_locale=_text(env, "PORTAL_DEFAULT_LOCALE", "zh_Hans"),

@@ -8,7 +8,7 @@ from portal.cli import table
 from portal.cli.context import with_portal
 from portal.clock import utc_now
 from portal.services import checkup
-from portal.services.checkup import Health
+from portal.services.findings import Health
 from portal.services.operations import settings
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,8 +27,14 @@ from portal.doorbell import EvictingRedisError, redis_connection, refuse_evictio
 from portal.extensions import db
 from portal.models.account import User
 from portal.models.catalogue import PriceBook, Product
-from portal.models.deployment import CloudAccount
-from portal.services import ca_accounts, heartbeats, rewrapping, scanning
+from portal.services import heartbeats, rewrapping, scanning
+from portal.services.findings import Check, Finding, Health
+from portal.services.outside_checks import (
+    ca_accounts_check,
+    cloud_accounts_check,
+    delegation_check,
+    payment_check,
+)
 from portal.settings import Settings
 
 LOW_DISK, NO_DISK = 1_000_000_000, 100_000_000
@@ -40,31 +44,6 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 #: What a check may raise; any of it means that the thing it looks at is broken.
 TROUBLES = (SQLAlchemyError, RedisError, OSError, AdapterError, DomainError, VaultError)
-
-
-class Health(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found. `mend` says what to do; empty where nothing is to be done."""
-
-    name: str
-    health: Health
-    detail: str
-    mend: str = ""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A check and what would mend it should it raise."""
-
-    name: str
-    look: Callable[[Settings, datetime], Finding]
-    mend: str
 
 
 def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -209,57 +188,12 @@ def _operator(_settings: Settings, _now: datetime) -> Finding:
     return Finding("operators", Health.OK, str(count))
 
 
-def _ca_accounts(_settings: Settings, _now: datetime) -> Finding:
-    name = "CA accounts"
-    accounts = ca_accounts.list_all()
-    if not accounts:
-        return Finding(name, Health.WARNING, "none: nothing can be renewed", "portal ca add NAME …")
-    for account in accounts:
-        if account.account_url is None:
-            return Finding(
-                name, Health.BROKEN, f"{account.name} is not registered", f"portal ca add {account.name} …"
-            )
-        client = ca_accounts.connect(account)
-        db.session.commit()
-        client.register()
-    return Finding(name, Health.OK, ", ".join(f"{account.name} answers" for account in accounts))
-
-
 def _catalogue(_settings: Settings, _now: datetime) -> Finding:
     products = db.session.scalar(select(func.count()).select_from(Product).where(Product.is_on_sale))
     editions = db.session.scalar(select(func.count()).select_from(PriceBook))
     if not products or not editions:
         return Finding("catalogue", Health.WARNING, "nothing is on sale", "portal catalog load FILE.toml")
     return Finding("catalogue", Health.OK, f"{products} products on sale")
-
-
-def _cloud_accounts(_settings: Settings, _now: datetime) -> Finding:
-    query = (
-        select(CloudAccount.name, CloudAccount.error_code)
-        .where(CloudAccount.error_code.is_not(None))
-        .limit(3)
-    )
-    refused = [f"{name}: {code}" for name, code in db.session.execute(query)]
-    if refused:
-        return Finding(
-            "cloud accounts", Health.WARNING, "; ".join(refused), "ask their owners for new credentials"
-        )
-    return Finding("cloud accounts", Health.OK, "none is refused")
-
-
-def _payment(settings: Settings, _now: datetime) -> Finding:
-    if settings.payment_gateway != "sandbox":
-        return Finding("payment", Health.OK, settings.payment_gateway)
-    if not settings.payment_sandbox_url or not settings.payment_sandbox_secret:
-        return Finding(
-            "payment",
-            Health.WARNING,
-            "no gateway is configured: nobody can pay",
-            "set PORTAL_PAYMENT_GATEWAY",
-        )
-    return Finding(
-        "payment", Health.WARNING, "the sandbox: no real money moves", "set PORTAL_PAYMENT_GATEWAY"
-    )
 
 
 CHECKS = (
@@ -275,8 +209,9 @@ CHECKS = (
     Check("base address", _base_url, "check PORTAL_BASE_URL"),
     Check("mail", _mail, "check PORTAL_MAIL_URL: without mail nobody is told anything"),
     Check("operators", _operator, "mend the database first"),
-    Check("CA accounts", _ca_accounts, "check the way to this CA, and its account"),
+    Check("CA accounts", ca_accounts_check, "check the way to this CA, and its account"),
+    Check("delegation zone", delegation_check, "mend its DNS provider, then: portal delegation probe"),
     Check("catalogue", _catalogue, "mend the database first"),
-    Check("cloud accounts", _cloud_accounts, "mend the database first"),
-    Check("payment", _payment, "check PORTAL_PAYMENT_GATEWAY"),
+    Check("cloud accounts", cloud_accounts_check, "mend the database first"),
+    Check("payment", payment_check, "check PORTAL_PAYMENT_GATEWAY"),
 )

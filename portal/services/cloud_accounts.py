@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -21,16 +20,9 @@ from portal.models.account import Organisation
 from portal.models.deployment import CloudAccount
 from portal.models.types import new_id
 from portal.services.acting import Actor, audit
+from portal.services.given_fields import split
 from portal.services.operations import leave_transaction, settings
 from portal.services.private_keys import vault
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """What an account was given, split as it is stored."""
-
-    config: Mapping[str, str]
-    secrets: Mapping[str, str]
 
 
 def add_account(
@@ -40,7 +32,7 @@ def add_account(
 
     Raises DomainError: unknown_cloud_provider, unknown_field, field_missing, field_wrong, cloud_account_name_taken.
     """
-    credentials = _split(_provider(provider), given)
+    credentials = split(_provider(provider).fields, given)
     account = CloudAccount(
         id=new_id(),
         organisation_id=actor.organisation_id,
@@ -151,20 +143,3 @@ def _provider(name: str) -> Provider:
     if name not in PROVIDERS:
         raise DomainError("unknown_cloud_provider", provider=name, choices=", ".join(PROVIDERS))
     return PROVIDERS[name]
-
-
-def _split(provider: Provider, given: Mapping[str, str]) -> Credentials:
-    """The provider's fields filled in: what was given, else their defaults."""
-    known = {field.name for field in provider.fields}
-    if unknown := sorted(set(given) - known):
-        raise DomainError("unknown_field", field=unknown[0], choices=", ".join(sorted(known)))
-    config: dict[str, str] = {}
-    secrets: dict[str, str] = {}
-    for field in provider.fields:
-        value = given.get(field.name, "").strip() or field.default
-        if field.is_required and not value:
-            raise DomainError("field_missing", field=field.name)
-        if field.choices and value not in field.choices:
-            raise DomainError("field_wrong", field=field.name, choices=", ".join(field.choices))
-        (secrets if field.is_secret else config)[field.name] = value
-    return Credentials(config, secrets)

@@ -14,6 +14,7 @@ from portal.models.catalogue import CaAccount
 from portal.models.certificate import Certificate
 from portal.models.deployment import CloudAccount
 from portal.models.hosting import Renewal
+from portal.models.validation import DelegationZone, DnsCredential
 from portal.services.private_keys import vault
 
 BATCH = 200
@@ -37,6 +38,8 @@ SEALED_COLUMNS = (
     SealedColumn(Renewal, "private_key", lambda row: str(row.organisation_id)),
     SealedColumn(CloudAccount, "secrets", lambda row: str(row.organisation_id)),
     SealedColumn(CaAccount, "secrets", lambda _row: ""),
+    SealedColumn(DnsCredential, "secrets", lambda row: str(row.organisation_id)),
+    SealedColumn(DelegationZone, "secrets", lambda _row: ""),
 )
 
 

@@ -1,62 +1,77 @@
-"""Proving domains: putting a CA's challenges where it will look, and taking them away again."""
+"""Proving domains: putting a CA's challenges where it will look, seeing them there, and taking them away again.
+
+By which way a name is proved: `validation_routes`. What becomes of TXT records: `validation_records`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import delete, select
 
 from portal.adapters.ca.base import Authorization, CaOrder, Challenge, ChallengeKind
-from portal.adapters.dns.delegation import follow_delegation
-from portal.adapters.errors import AdapterError
+from portal.adapters.dns.authority import is_published
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
 from portal.models.hosting import ChallengeResponse, Renewal
-from portal.services import ca_accounts
+from portal.models.validation import ValidationRecord
+from portal.services import dns_access, validation_records, validation_routes
 from portal.services.operations import leave_transaction
-
-
-def chosen_challenge(account: CaAccount, authorization: Authorization) -> Challenge:
-    """The challenge of the account's method; wildcard names can only be proved by DNS (RFC 8555, 8.4).
-
-    Raises AdapterError("challenge_not_offered", permanent).
-    """
-    wanted = ChallengeKind(account.config.get("challenge", ChallengeKind.DNS_01))
-    if authorization.is_wildcard:
-        wanted = ChallengeKind.DNS_01
-    offered = next((one for one in authorization.challenges if one.kind is wanted), None)
-    if offered is None:
-        raise AdapterError(
-            "challenge_not_offered", permanent=True, name=authorization.name, method=wanted.value
-        )
-    return offered
-
-
-def to_answer(account: CaAccount, order: CaOrder) -> tuple[Challenge, ...]:
-    """The challenges that the CA is to be told of: one for every name that is still pending."""
-    return tuple(chosen_challenge(account, one) for one in order.authorizations if one.is_pending)
+from portal.services.validation_routes import Routes
 
 
 def present(renewal: Renewal, account: CaAccount, order: CaOrder, now: datetime) -> None:
-    """Put the proof of every pending name in place. Safe to repeat."""
-    pending = [one for one in order.authorizations if one.is_pending]
-    chosen = [(one, chosen_challenge(account, one)) for one in pending]
-    for authorization, challenge in chosen:
+    """Put the proof of every pending name in place. Safe to repeat. Raises AdapterError (see validation_routes)."""
+    if not _pending(order):
+        return
+    routes = validation_routes.load(renewal, account, order)
+    for authorization in _pending(order):
+        challenge = validation_routes.choose(routes, authorization)
         if challenge.kind is ChallengeKind.HTTP_01:
             _present_over_http(renewal, challenge, now)
         else:
-            _present_in_dns(account, authorization, challenge)
+            place = validation_routes.place(routes, authorization.name)
+            validation_records.put(renewal, place, challenge.dns_value, now)
 
 
-def clear(renewal: Renewal, account: CaAccount, order: CaOrder) -> None:
-    """Take every proof away again. Safe to repeat; a record that is gone already is fine."""
+def is_visible(renewal: Renewal, account: CaAccount, order: CaOrder) -> bool:
+    """Whether a CA would find every proof now: TXT records at the name servers of their zones.
+
+    False where a proof was not put anywhere yet. Raises AdapterError("dns_unavailable") where nobody answers.
+    """
+    if not _pending(order):
+        return True
+    routes = validation_routes.load(renewal, account, order)
+    proofs = _proofs(renewal, routes, order)
+    records = _records(renewal, order)
+    leave_transaction()
+    if len(proofs) < len(_pending(order)):
+        return False
+    chosen = {one.dns_value for one in proofs.values() if one.kind is ChallengeKind.DNS_01}
+    return all(_is_published(record, routes) for record in records if record.value in chosen)
+
+
+def to_answer(renewal: Renewal, account: CaAccount, order: CaOrder) -> tuple[Challenge, ...]:
+    """The challenges that the CA is to be told of, one for every pending name: that which was put in place, even if
+    another method was chosen since. Raises AdapterError (see validation_routes).
+    """
+    if not _pending(order):
+        return ()
+    routes = validation_routes.load(renewal, account, order)
+    proofs = _proofs(renewal, routes, order)
+    leave_transaction()
+    return tuple(proofs.get(one.url) or validation_routes.choose(routes, one) for one in _pending(order))
+
+
+def clear(renewal: Renewal, _account: CaAccount, _order: CaOrder | None = None) -> None:
+    """Take every proof of a renewal away again, wherever it was put. Safe to repeat.
+
+    A DNS provider that fails stops nothing: the record is noted, and housekeeping tries again.
+    """
     db.session.execute(delete(ChallengeResponse).where(ChallengeResponse.renewal_id == renewal.id))
     leave_transaction()
-    for authorization in order.authorizations:
-        for challenge in authorization.challenges:
-            if challenge.kind is ChallengeKind.DNS_01 and _is_proved_by_dns(account, authorization):
-                provider = ca_accounts.dns_provider(account)
-                provider.remove_txt(_txt_name(account, authorization), challenge.dns_value)
+    validation_records.take_away_all(renewal)
 
 
 def find_response(token: str) -> str | None:
@@ -66,16 +81,41 @@ def find_response(token: str) -> str | None:
     )
 
 
-def _is_proved_by_dns(account: CaAccount, authorization: Authorization) -> bool:
-    return authorization.is_wildcard or account.config.get("challenge") != ChallengeKind.HTTP_01.value
+def _pending(order: CaOrder) -> list[Authorization]:
+    return [one for one in order.authorizations if one.is_pending]
 
 
-def _txt_name(account: CaAccount, authorization: Authorization) -> str:
-    return follow_delegation(f"_acme-challenge.{authorization.name}", account.config.get("resolver"))
+def _proofs(renewal: Renewal, routes: Routes, order: CaOrder) -> Mapping[str, Challenge]:
+    """By authorization: the challenge whose proof is in place; of two, that of the method which is chosen now."""
+    pending = _pending(order)
+    tokens = [challenge.token for one in pending for challenge in one.challenges]
+    query = select(ChallengeResponse.token).where(ChallengeResponse.token.in_(tokens))
+    served = set(db.session.scalars(query))
+    placed = {record.value for record in _records(renewal, order)}
+    found: dict[str, Challenge] = {}
+    for authorization in pending:
+        there = [one for one in authorization.challenges if _is_there(one, served, placed)]
+        preferred = validation_routes.wanted_kind(routes, authorization)
+        best = next((one for one in there if one.kind is preferred), there[0] if there else None)
+        if best is not None:
+            found[authorization.url] = best
+    return found
 
 
-def _present_in_dns(account: CaAccount, authorization: Authorization, challenge: Challenge) -> None:
-    ca_accounts.dns_provider(account).add_txt(_txt_name(account, authorization), challenge.dns_value)
+def _is_there(challenge: Challenge, served: set[str], placed: set[str]) -> bool:
+    if challenge.kind is ChallengeKind.HTTP_01:
+        return challenge.token in served
+    return challenge.dns_value in placed
+
+
+def _records(renewal: Renewal, order: CaOrder) -> list[ValidationRecord]:
+    values = [one.dns_value for authorization in _pending(order) for one in authorization.challenges]
+    return list(validation_records.list_for(renewal, values))
+
+
+def _is_published(record: ValidationRecord, routes: Routes) -> bool:
+    seen_from = dns_access.vantage(routes.resolver(record.method))
+    return is_published(record.fqdn, record.value, seen_from)
 
 
 def _present_over_http(renewal: Renewal, challenge: Challenge, now: datetime) -> None:

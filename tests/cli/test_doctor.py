@@ -18,7 +18,7 @@ from portal.doorbell import own_connection, redis_connection
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
 from portal.services import ca_accounts, checkup, heartbeats, scanning
-from portal.services.checkup import Finding, Health
+from portal.services.findings import Finding, Health
 from portal.settings import Settings
 from tests.factories import Factory
 from tests.servers import MailServer

@@ -1,0 +1,119 @@
+"""By which way a name is proved, and where its record goes: the organisation's own choice, else the operator's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from portal.adapters.ca.base import Authorization, CaOrder, Challenge, ChallengeKind
+from portal.adapters.dns.delegation import follow_delegation
+from portal.adapters.errors import AdapterError
+from portal.domain.validation import ValidationMethod
+from portal.extensions import db
+from portal.models.catalogue import CaAccount
+from portal.models.hosting import Renewal
+from portal.models.validation import DelegationZone, DnsCredential, DomainValidation
+from portal.services import delegation, domain_validations
+from portal.services.operations import leave_transaction
+from portal.services.validation_records import Place
+
+
+@dataclass(frozen=True)
+class Routes:
+    """What one organisation has chosen for the names of one order; loaded whole, so that looking at DNS can begin."""
+
+    organisation_id: str
+    account: CaAccount
+    rows: Mapping[str, DomainValidation]
+    credentials: Mapping[str, DnsCredential]
+    zone: DelegationZone | None
+
+    def method_of(self, name: str) -> ValidationMethod:
+        row = self.rows.get(name)
+        return row.method if row is not None else ValidationMethod.OPERATOR
+
+    def resolver(self, method: ValidationMethod) -> str | None:
+        """Who is asked where CNAMEs lead, and which name servers a zone has."""
+        own = self.account.config.get("resolver")
+        return own or (self.zone.resolver if self.zone and method is ValidationMethod.DELEGATION else None)
+
+
+def load(renewal: Renewal, account: CaAccount, order: CaOrder) -> Routes:
+    """The choices for the names of an order. Leaves no transaction open."""
+    names = [one.name for one in order.authorizations]
+    found = domain_validations.list_for(renewal.organisation_id, names) if names else []
+    credentials = {row.name: row.dns_credential for row in found if row.dns_credential is not None}
+    routes = Routes(
+        renewal.organisation_id,
+        account,
+        {row.name: row for row in found},
+        credentials,
+        delegation.find_verified(),
+    )
+    leave_transaction()
+    return routes
+
+
+def choose(routes: Routes, authorization: Authorization) -> Challenge:
+    """The challenge of the chosen method. Wildcard names can only be proved by DNS (RFC 8555, 8.4 and 7.1.3).
+
+    Raises AdapterError (permanent): challenge_not_offered, wildcard_needs_dns.
+    """
+    wanted = wanted_kind(routes, authorization)
+    if authorization.is_wildcard and wanted is not ChallengeKind.DNS_01:
+        raise AdapterError("wildcard_needs_dns", permanent=True, name=f"*.{authorization.name}")
+    offered = next((one for one in authorization.challenges if one.kind is wanted), None)
+    if offered is None:
+        raise AdapterError(
+            "challenge_not_offered", permanent=True, name=authorization.name, method=wanted.value
+        )
+    return offered
+
+
+def place(routes: Routes, name: str) -> Place:
+    """Where the record for a name goes: the end of the CNAMEs of its _acme-challenge.
+
+    Raises AdapterError: dns_unavailable, dns_delegation_broken, dns_delegation_foreign (it leads to what belongs to
+    another organisation), delegation_zone_unready (temporary: the operators mend it), dns_not_configured.
+    """
+    method = routes.method_of(name)
+    if method is ValidationMethod.DELEGATION and routes.zone is None:
+        raise AdapterError("delegation_zone_unready", permanent=False, name=name)
+    own = f"_acme-challenge.{name}"
+    end = follow_delegation(own, routes.resolver(method))
+    if method is ValidationMethod.DELEGATION and routes.zone is not None:
+        target = f"{routes.rows[name].delegation_label}.{routes.zone.zone}"
+        if end != target:
+            raise AdapterError("dns_delegation_broken", permanent=True, name=own, target=end)
+        return Place(method, target, routes.account, zone=routes.zone)
+    _refuse_foreign(routes, name, end)
+    if method is ValidationMethod.CREDENTIALS:
+        credential = routes.credentials.get(name)
+        if credential is None:
+            raise AdapterError("dns_not_configured", permanent=True, name=name)
+        return Place(method, end, routes.account, credential=credential)
+    return Place(method, end, routes.account)
+
+
+def wanted_kind(routes: Routes, authorization: Authorization) -> ChallengeKind:
+    """The kind of challenge that the chosen method answers; the operator's way falls back to DNS for wildcards."""
+    method = routes.method_of(authorization.name)
+    if method is ValidationMethod.HTTP:
+        return ChallengeKind.HTTP_01
+    if method is ValidationMethod.OPERATOR and not authorization.is_wildcard:
+        return ChallengeKind(routes.account.config.get("challenge", ChallengeKind.DNS_01))
+    return ChallengeKind.DNS_01
+
+
+def _refuse_foreign(routes: Routes, name: str, end: str) -> None:
+    """A delegation is consent to one organisation: nobody else has a record written where it leads, by whatever way."""
+    label, _, zone = end.partition(".")
+    ours = delegation.find()
+    if ours is not None and zone == ours.zone:
+        theirs = select(DomainValidation.organisation_id).where(DomainValidation.delegation_label == label)
+        owner = db.session.scalar(theirs)
+        if owner is not None and owner != routes.organisation_id:
+            raise AdapterError("dns_delegation_foreign", permanent=True, name=name)
+    leave_transaction()
