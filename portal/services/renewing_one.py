@@ -20,11 +20,15 @@ SOON = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Answer:
-    """`was_started` where this call made it due; else it is under way already, or falls due at `due_at`."""
+    """`was_started` where this call made it due; else it is under way already, or falls due at `due_at`.
+
+    `is_revoked_after` where the old certificate is revoked once the new one is live.
+    """
 
     certificate: Certificate
     renewal: Renewal
     was_started: bool
+    is_revoked_after: bool = False
 
     @property
     def due_at(self) -> datetime | None:
@@ -54,18 +58,16 @@ def renew(certificate_id: str, note: str, actor: str, now: datetime, *, is_force
 def replace_compromised(certificate_id: str, note: str, actor: str, now: datetime) -> Answer:
     """Replace a hosted certificate whose key leaked, with a new key; once that is live, have the old one revoked.
 
-    Raises DomainError as `renew` does, and revoke_elsewhere where no account here issued it: it is replaced by
-    `renew`, and revoked where it was bought.
+    One that was bought elsewhere is replaced, and has to be revoked there. Raises DomainError as `renew` does.
     """
     certificate = _get(certificate_id)
-    if certificate.ca_account_id is None:
-        raise DomainError("revoke_elsewhere")
-    revoked_for = RevocationReason.KEY_COMPROMISE
+    is_ours = certificate.ca_account_id is not None
+    revoked_for = RevocationReason.KEY_COMPROMISE if is_ours else None
     renewal = forcing.force(
         certificate.id, DueReason.KEY_COMPROMISE, actor, now, note, revoke_reason=revoked_for
     )
     db.session.commit()
-    return Answer(certificate, renewal, was_started=True)
+    return Answer(certificate, renewal, was_started=True, is_revoked_after=is_ours)
 
 
 def _is_due_soon(renewal: Renewal, certificate: Certificate, now: datetime) -> bool:

@@ -21,7 +21,7 @@ from portal.services.acting import Actor, audit
 from portal.services.certificates import get_certificate
 from portal.services.revocation_steps import KIND, await_replacement, begin
 
-__all__ = ["KIND", "Outlook", "await_replacement", "outlook", "proceed", "revoke"]
+__all__ = ["KIND", "Outlook", "await_replacement", "outlook", "proceed", "replace", "revoke"]
 
 #: The successor is there in these: what is revoked then is a certificate that has been replaced.
 _HAS_SUCCESSOR = (RenewalState.ISSUED, RenewalState.DEPLOYING)
@@ -73,6 +73,18 @@ def revoke(certificate_id: str, reason: RevocationReason, actor: Actor, now: dat
         begin(certificate, reason, actor.id, now, seen.renewal if is_followed else None)
     db.session.commit()
     return find_revocation(certificate.id) or begin(certificate, reason, actor.id, now)
+
+
+def replace(certificate_id: str, actor: Actor, now: datetime) -> Renewal:
+    """A new certificate with a new key at once, for one that has to be revoked where it was bought.
+
+    Raises DomainError: certificate_not_found, and those of forcing.
+    """
+    certificate = get_certificate(certificate_id, actor.organisation_id)
+    renewal = forcing.force(certificate.id, DueReason.KEY_COMPROMISE, actor.id, now)
+    audit(actor, "certificate.replace", "certificates", certificate.id, now, reason="key_compromise")
+    db.session.commit()
+    return renewal
 
 
 def find_revocation(certificate_id: str) -> Revocation | None:

@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 
 from portal.web.alarms import ALARMS, MENDING
 from portal.web.dns_words import DNS
+from portal.web.emergency_refusals import EMERGENCY
 from portal.web.preflight_words import PREFLIGHT
 from portal.web.refusals import BUYING, OPERATING, SETTING_UP, UPLOAD, WORK
 
@@ -81,6 +82,7 @@ AREAS: tuple[Mapping[str, Any], ...] = (
     MENDING,
     PREFLIGHT,
     DNS,
+    EMERGENCY,
 )
 
 

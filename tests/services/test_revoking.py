@@ -73,6 +73,15 @@ class TestWhoMay:
         uploaded = factory.certificate(cast.organisation)
         assert refusal(uploaded, actor, now, LEAKED) == "revoke_elsewhere"
 
+    def test_a_leaked_key_of_an_upload_is_replaced_though(self, factory, cast, actor, session, now):
+        uploaded = factory.certificate(cast.organisation)
+        waiting = factory.renewal(factory.hosting(uploaded))
+        assert revoking.replace(uploaded.id, actor, now).id == waiting.id
+        assert session.get_one(Renewal, waiting.id).due_reason is DueReason.KEY_COMPROMISE
+        stranger = Actor(cast.charlie.id, cast.other_organisation.id)
+        with pytest.raises(DomainError, match="certificate_not_found"):
+            revoking.replace(uploaded.id, stranger, now)
+
     def test_uploading_a_copy_of_anothers_gives_no_right_to_revoke_it(
         self, factory, cast, certificate, account, session, now
     ):
