@@ -23,6 +23,7 @@ from portal.services.targets import NewTarget
 from tests.aliyun_server import ACCESS_KEY_ID, ACCESS_KEY_SECRET
 from tests.factories import Cast, Factory
 from tests.gateway import decide, visit
+from tests.pebble import Pebble
 from tests.stories.outside import DOMAIN, Outside
 
 SPEC = Spec(DomainType.SINGLE, ValidationType.DV, "perennial", Grade.BASIC)
@@ -36,16 +37,16 @@ class Begun:
     order_id: str
 
 
-def add_ca(place: Outside, now: datetime) -> CaAccount:
-    """An account at the ACME CA, its names proved through DNS."""
+def add_ca(ca: Pebble, now: datetime, directory_url: str | None = None, name: str = "acme") -> CaAccount:
+    """An account at the ACME CA, its names proved through DNS. `directory_url` may be that of a proxy before it."""
     config = {
-        "directory_url": place.ca.directory_url,
-        "ca_bundle": place.ca.ca_bundle,
+        "directory_url": directory_url or ca.directory_url,
+        "ca_bundle": ca.ca_bundle,
         "challenge": "dns-01",
-        "resolver": place.ca.dns_address,
-        "dns": {"kind": "sandbox", "config": place.ca.dns_options},
+        "resolver": ca.dns_address,
+        "dns": {"kind": "sandbox", "config": ca.dns_options},
     }
-    account = ca_accounts.add("acme", "acme", config, {}, "test", now)
+    account = ca_accounts.add(name, "acme", config, {}, "test", now)
     ca_accounts.ensure_registered(account)
     return account
 
@@ -55,7 +56,7 @@ def begin(place: Outside, factory: Factory, cast: Cast) -> Begun:
     now = utc_now()
     actor = Actor(cast.alice.id, cast.organisation.id)
     factory.price_book()
-    factory.product(ca_account=add_ca(place, now))
+    factory.product(ca_account=add_ca(place.ca, now))
     given = {"access_key_id": ACCESS_KEY_ID, "access_key_secret": ACCESS_KEY_SECRET, "site": "cn-hangzhou"}
     account = cloud_accounts.add_account("alibaba", "aliyun", given, actor, now)
     targets.add_target(account, NewTarget("cdn", DOMAIN, place.cloud.edge_address), actor, now)

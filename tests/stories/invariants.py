@@ -10,6 +10,7 @@ from itertools import pairwise
 from cryptography import x509
 from sqlalchemy import func, select
 
+from portal.clock import utc_now
 from portal.domain.certificate import sha256_of
 from portal.domain.deployment import DeploymentState
 from portal.domain.hosting import HostingState
@@ -24,13 +25,14 @@ from portal.models.hosting import Hosting, Renewal
 from portal.models.notice import Notice
 from portal.models.order import Order, Payment
 from portal.services.kinds import KINDS
+from tests.stories import promises
 from tests.stories.hosted_story import Begun
 from tests.stories.outside import DOMAIN, Outside
 
 TOLD = [NoticeKind.HOSTING_TURNED_ON, NoticeKind.ORDER_PAID, NoticeKind.RENEWED]
 
 
-def check_all(place: Outside, begun: Begun, repeated_mails: int = 1) -> None:
+def check_all(place: Outside, begun: Begun, repeated_mails: int = 1, logs: str = "") -> None:
     """Every promise at once."""
     db.session.expire_all()
     successor = check_renewal(place, begun)
@@ -39,6 +41,7 @@ def check_all(place: Outside, begun: Begun, repeated_mails: int = 1) -> None:
     check_notices(place, repeated_mails)
     check_nothing_is_held()
     check_history()
+    promises.check(utc_now(), place.ca.issued(), logs)
 
 
 def check_renewal(place: Outside, begun: Begun) -> Certificate:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.databases import open_app
 from tests.factories import Factory
 from tests.stories import hosted_story, invariants
 from tests.stories.crew import Crew
-from tests.stories.outside import outside
+from tests.stories.outside import Outside, outside
 
 _STATES = {
     "order": [OrderState.OPEN, OrderState.PAID],
@@ -64,10 +65,40 @@ class Outcome:
     seconds: float
 
 
-def run(
-    folder: Path, database_url: str, redis_url: str, faults: Mapping[str, str], timeout: float = 60
-) -> Outcome:
-    """Tell the story on an empty, migrated database; raise unless it ends with every promise kept."""
+@dataclass
+class Stage:
+    """A story that workers are telling. `environment` is theirs, but for the faults."""
+
+    place: Outside
+    begun: hosted_story.Begun
+    crew: Crew
+    environment: Mapping[str, str]
+    folder: Path
+    deadline: float
+
+    def died_at(self) -> tuple[str, ...]:
+        """The fault points that were reached."""
+        return tuple(sorted(path.name for path in (self.folder / "faults").glob("*")))
+
+    def wait(self, condition: Callable[[], object] | None = None) -> None:
+        """Tend the workers until that holds; until the story is over if nothing is named. Raises TimeoutError."""
+        while not (condition() if condition is not None else hosted_story.is_over(self.begun)):
+            self.crew.tend()
+            if time.monotonic() > self.deadline:
+                raise TimeoutError(f"{hosted_story.summary(self.begun)}\n{self.crew.log()[-20_000:]}")
+            time.sleep(0.1)
+
+
+@contextmanager
+def stage(
+    folder: Path,
+    database_url: str,
+    redis_url: str,
+    faults: Mapping[str, str],
+    timeout: float = 60,
+    more: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
+    """Begin the story on an empty, migrated database; workers with these faults go on with it. `more` are settings."""
     with outside(folder) as place:
         environment = {
             **QUICK,
@@ -75,23 +106,24 @@ def run(
             "PORTAL_DATA_DIR": str(folder),
             "PORTAL_DATABASE_URL": database_url,
             "PORTAL_REDIS_URL": redis_url,
+            **(more or {}),
         }
         settings = from_env(environment)
         with open_app(create_core(settings)):
             factory = Factory(db.session, KeyVault(settings.master_keys), utc_now())
             begun = hosted_story.begin(place, factory, factory.cast())
-            started = time.monotonic()
+            deadline = time.monotonic() + timeout
             with Crew({**environment, "PORTAL_FAULTS": json.dumps(dict(faults))}, folder) as crew:
-                _wait(crew, begun, started + timeout)
-                seconds = time.monotonic() - started
-            died_at = tuple(sorted(path.name for path in (folder / "faults").glob("*")))
-            invariants.check_all(place, begun)
-            return Outcome(crew.kills, died_at, len(place.mail.messages), round(seconds, 1))
+                yield Stage(place, begun, crew, environment, folder, deadline)
 
 
-def _wait(crew: Crew, begun: hosted_story.Begun, deadline: float) -> None:
-    while not hosted_story.is_over(begun):
-        crew.tend()
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{hosted_story.summary(begun)}\n{crew.log()[-20_000:]}")
-        time.sleep(0.1)
+def run(
+    folder: Path, database_url: str, redis_url: str, faults: Mapping[str, str], timeout: float = 60
+) -> Outcome:
+    """Tell the story; raise unless it ends with every promise kept."""
+    with stage(folder, database_url, redis_url, faults, timeout) as one:
+        started = time.monotonic()
+        one.wait()
+        seconds = time.monotonic() - started
+        invariants.check_all(one.place, one.begun, logs=one.crew.log())
+        return Outcome(one.crew.kills, one.died_at(), len(one.place.mail.messages), round(seconds, 1))
