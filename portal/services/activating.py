@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from sqlalchemy import select, update
 
 from portal.domain.alarms import AlarmKind
 from portal.domain.certificate import PrivateKey, read_facts, to_pem
+from portal.domain.checks import CheckSubject
 from portal.domain.crl import crl_url_of
 from portal.domain.deployment import DeploymentState
 from portal.domain.hosting import TRANSITIONS, HostingEvent, HostingState
@@ -20,10 +21,13 @@ from portal.models.certificate import Certificate, Source
 from portal.models.deployment import Deployment, DeploymentTarget
 from portal.models.hosting import Hosting, Renewal
 from portal.models.types import new_id
-from portal.services import alarms, crl_watching, noticing, renewing
+from portal.services import alarms, check_rows, crl_watching, noticing, renewing
 from portal.services.acting import note_change
 from portal.services.operations import WORKER_ACTOR
 from portal.services.private_keys import seal_certificate_key
+
+#: A CA is asked when it wants its certificate renewed this long after it issued it.
+FIRST_LOOK = timedelta(minutes=5)
 
 
 def successor_of(
@@ -78,8 +82,10 @@ def take_over(renewal: Renewal, successor: Certificate, now: datetime) -> None:
     hosting.certificate_id = successor.id
     if renewing.owes_renewal(hosting, successor):
         renewing.schedule_next(hosting, successor, now)
+        check_rows.look_by(hosting, CheckSubject.ARI, now + FIRST_LOOK)
     else:
         change(hosting, HostingEvent.COMPLETE, WORKER_ACTOR, None, now)
+        check_rows.end(hosting)
     db.session.flush()
 
 
@@ -100,6 +106,8 @@ def change(hosting: Hosting, event: HostingEvent, actor: str, reason: str | None
 def close(renewal: Renewal, now: datetime) -> None:
     """Tell the contacts that the renewal is done: where it is live, or that it waits to be installed (rule 14)."""
     assert renewal.successor is not None
+    if renewal.alarm_rung:
+        alarms.clear_for_renewal(renewal, now)
     was_revoked = {"subject_type": "certificates", "subject_id": renewal.predecessor_id}
     alarms.clear_alarm(AlarmKind.CERTIFICATE_REVOKED, now, **was_revoked)
     places = _places(renewal)

@@ -45,6 +45,18 @@ def look_again(hosting: Hosting, subject: CheckSubject, now: datetime) -> None:
         enqueue_after_commit(db.session(), JobName.ADVANCE_CHECKS, [row.id])
 
 
+def look_by(hosting: Hosting, subject: CheckSubject, at: datetime) -> None:
+    """See to it that one check is made by then at the latest, within the caller's transaction. Nobody rings."""
+    later = update(HostingCheck).where(
+        HostingCheck.hosting_id == hosting.id,
+        HostingCheck.subject == subject,
+        HostingCheck.state == CheckState.ACTIVE,
+        HostingCheck.next_attempt_at > at,
+    )
+    moved = later.values(next_attempt_at=at, rung_until=None)
+    db.session.execute(moved.execution_options(synchronize_session=False))
+
+
 def look_now(hosting_id: str, subject: CheckSubject, actor: Actor, now: datetime) -> None:
     """Somebody wants to see at once whether what was changed has helped. Raises DomainError("hosting_not_found")."""
     owned = select(Hosting).where(Hosting.id == hosting_id, Hosting.organisation_id == actor.organisation_id)

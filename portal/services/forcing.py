@@ -15,7 +15,7 @@ from portal.extensions import db
 from portal.models.certificate import Certificate
 from portal.models.hosting import Hosting, Renewal
 from portal.queue import JobName, enqueue_after_commit
-from portal.services import activating, compromised_keys, renewing, revocation_steps
+from portal.services import activating, check_rows, compromised_keys, renewing, revocation_steps
 from portal.services.auditing import audit
 from portal.services.hosting import ACTIVE
 
@@ -94,6 +94,7 @@ def _bring_forward(
     if renewal is None:
         if hosting.state is HostingState.COMPLETED:
             activating.change(hosting, HostingEvent.REOPEN, actor, reason.value, now)
+            check_rows.begin(hosting, now)
         renewal = renewing.schedule_next(hosting, certificate, now)
         renewal.next_attempt_at, renewal.due_reason = now, reason
         db.session.flush()

@@ -8,138 +8,174 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from portal.adapters.ca.base import CaOrder, CaOrderState
+from sqlalchemy.orm import joinedload
+
+from portal.adapters.ca.base import CaOrderState
 from portal.adapters.errors import AdapterError
 from portal.domain.certificate import split_pem
+from portal.domain.due import EMERGENCY_PAUSE, emergency_at
 from portal.domain.errors import DomainError
 from portal.domain.hosting import HostingState
 from portal.domain.issuance import Ordered, check_issued
-from portal.domain.keys import make_csr, make_key
 from portal.domain.renewal import TRANSITIONS, RenewalEvent, RenewalState, poll_after
 from portal.domain.spec import differing_parts
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
-from portal.models.hosting import Renewal
+from portal.models.hosting import Hosting, Renewal
 from portal.queue import JobName
-from portal.services import activating, ca_accounts, deploying, validating
+from portal.services import (
+    activating,
+    ca_accounts,
+    ca_capacity,
+    clocks,
+    deploying,
+    keying,
+    preflight,
+    renewal_windows,
+    storage,
+    validating,
+)
+from portal.services.at_the_ca import ask_again, at_the_ca, hold, is_lost, look, order_anew
 from portal.services.operations import Advance, Kind, Wait, leave_transaction
-from portal.services.private_keys import open_renewal_key, seal_renewal_key
+
+#: How long a proof may take to be seen by everybody before the CA is told of it all the same.
+PROPAGATION = timedelta(minutes=10)
 
 
 def start(renewal: Renewal, now: datetime) -> Advance | Wait:
-    """Copy what the successor takes over from the predecessor, and check that it may still be made (rule 6)."""
-    hosting = renewal.hosting
+    """Copy what the successor takes over from the predecessor, and check that it may still be made (rules 6 and 12)."""
+    hosting, predecessor = renewal.hosting, renewal.predecessor
     if hosting.state is not HostingState.HOSTED:
         raise DomainError("hosting_not_active")
     spec = hosting.certificate.spec
     if spec is None or (parts := differing_parts(spec, hosting.product.spec)):
         named = ", ".join(parts) if spec is not None else "validation_type, brand, grade"
         raise DomainError("spec_mismatch", parts=named)
-    values = {"ca_account_id": hosting.product.ca_account_id, "started_at": now}
+    values = {
+        "ca_account_id": hosting.product.ca_account_id,
+        "key_type": hosting.key_type or predecessor.key_type,
+        "applicant": predecessor.applicant,
+        "started_at": now,
+    }
     return Advance(RenewalEvent.START, due_at=now, values=values)
 
 
-def check(_renewal: Renewal, now: datetime) -> Advance | Wait:
-    """Look whether the names can be proved, before anything is asked of the CA."""
+def check(renewal: Renewal, now: datetime) -> Advance | Wait:
+    """Look whether the names can be proved, before anything is asked of the CA: a failed check there counts against
+    its limits. In an emergency the CA decides: a rehearsal that is wrong must not cost a certificate its life.
+    """
+    account = db.session.get_one(CaAccount, renewal.ca_account_id)
+    if preflight.is_rehearsed(account) and not _is_emergency(renewal, now):
+        reports = preflight.rehearse(renewal.organisation_id, renewal.names, account, now)
+        if (reason := preflight.stop_reason(reports)) is not None:
+            raise reason
     return Advance(RenewalEvent.CHECK, due_at=now)
 
 
-def make_renewal_key(renewal: Renewal, now: datetime) -> Advance | Wait:
-    """A new key of the predecessor's type, sealed, with its CSR: stored before anything is ordered for it."""
-    leave_transaction()
-    key = make_key(renewal.key_type)
-    values = {"private_key": seal_renewal_key(renewal, key), "csr_pem": make_csr(renewal.names, key)}
+def make_key(renewal: Renewal, now: datetime) -> Advance | Wait:
+    """The key, sealed, with its CSR: stored before anything is ordered for it."""
+    keyed = keying.make(renewal)
+    values = {"private_key": keyed.private_key, "csr_pem": keyed.csr_pem}
     return Advance(RenewalEvent.MAKE_KEY, due_at=now, values=values)
 
 
 def order(renewal: Renewal, now: datetime) -> Advance | Wait:
     """Order at the CA. Dying before the URL is stored leaves a pending order there that nothing is issued from."""
-    account = _account(renewal)
-    ca_accounts.ensure_registered(account)
+    try:
+        account = ca_capacity.admit(renewal, now)
+    except AdapterError as held_back:
+        return hold(held_back, now)
+    storage.check_room(now)
+    return _order_from(renewal, account, now)
+
+
+def _order_from(renewal: Renewal, account: CaAccount, now: datetime) -> Advance:
+    replaces = renewal_windows.replaces_for(renewal, account)
     leave_transaction()
     try:
-        placed = ca_accounts.connect(account).new_order(renewal.names)
+        ca_accounts.ensure_registered(account)
+        ca = ca_accounts.connect(account)
+        clocks.check(account, ca, now)
+        placed = ca.new_order(renewal.names, replaces)
     except AdapterError as error:
+        db.session.rollback()
+        ca_capacity.note_failure(account, error, now, renewal.names)
         if error.code == "ca_account_gone":
             ca_accounts.forget_registration(account)
         raise
-    return Advance(RenewalEvent.ORDER, due_at=now, values={"order_url": placed.url})
+    ca_capacity.note_success(account, now)
+    values = {"order_url": placed.url, "ca_account_id": account.id, "replaces": replaces}
+    return Advance(RenewalEvent.ORDER, due_at=now, values=values)
 
 
-def present(renewal: Renewal, now: datetime) -> Advance | Wait:
+@at_the_ca
+def present(renewal: Renewal, account: CaAccount, now: datetime) -> Advance | Wait:
     """Put the proofs in place."""
-    account = _account(renewal)
-    leave_transaction()
-    placed = _look(renewal, account)
-    if placed is None or placed.state is CaOrderState.INVALID:
-        return _reorder(placed, now)
+    placed = look(renewal, account)
+    if placed is None or is_lost(placed):
+        return order_anew(renewal, account, placed, now)
     validating.present(renewal, account, placed, now)
     return Advance(RenewalEvent.PRESENT, due_at=now)
 
 
-def answer(renewal: Renewal, now: datetime) -> Advance | Wait:
-    """Tell the CA to look."""
-    account = _account(renewal)
-    leave_transaction()
+@at_the_ca
+def answer(renewal: Renewal, account: CaAccount, now: datetime) -> Advance | Wait:
+    """Tell the CA to look, once the proofs can be seen: a check that comes too early fails for good."""
+    placed = look(renewal, account)
+    if placed is None or is_lost(placed):
+        return order_anew(renewal, account, placed, now)
+    if renewal.polls < _polls_in(PROPAGATION) and not validating.is_visible(renewal, account, placed):
+        return Wait(now + poll_after(renewal.polls + 1))
     ca = ca_accounts.connect(account)
-    placed = _look(renewal, account)
-    if placed is None or placed.state is CaOrderState.INVALID:
-        return _reorder(placed, now)
-    for challenge in validating.to_answer(account, placed):
+    for challenge in validating.to_answer(renewal, account, placed):
         ca.answer(challenge)
     return Advance(RenewalEvent.ANSWER, due_at=now)
 
 
-def validate(renewal: Renewal, now: datetime) -> Advance | Wait:
-    """Ask once whether the CA has seen the proofs."""
-    account = _account(renewal)
-    leave_transaction()
-    placed = _look(renewal, account)
-    if placed is None or placed.state is CaOrderState.INVALID:
-        if placed is not None:
-            validating.clear(renewal, account, placed)
-        return _reorder(placed, now)
+@at_the_ca
+def validate(renewal: Renewal, account: CaAccount, now: datetime) -> Advance | Wait:
+    """Ask once whether the CA has seen the proofs; then take them away."""
+    placed = look(renewal, account)
+    if placed is None or is_lost(placed):
+        return order_anew(renewal, account, placed, now)
     if placed.state is CaOrderState.PENDING:
-        return _ask_again(renewal, placed, now)
+        return ask_again(renewal, placed, now)
     validating.clear(renewal, account, placed)
     return Advance(RenewalEvent.VALIDATE, due_at=now)
 
 
-def finalize(renewal: Renewal, now: datetime) -> Advance | Wait:
+@at_the_ca
+def finalize(renewal: Renewal, account: CaAccount, now: datetime) -> Advance | Wait:
     """Send the CSR. An order that has it already is taken as it is: the certificate is issued once."""
-    account = _account(renewal)
-    leave_transaction()
-    placed = _look(renewal, account)
-    if placed is None or placed.state is CaOrderState.INVALID:
-        return _reorder(placed, now)
-    if placed.state is CaOrderState.READY:
-        assert renewal.csr_pem is not None
-        ca_accounts.connect(account).finalize(placed.url, renewal.csr_pem)
+    assert renewal.order_url is not None and renewal.csr_pem is not None
+    try:
+        ca_accounts.connect(account).finalize(renewal.order_url, renewal.csr_pem)
+    except AdapterError as error:
+        if error.code != "ca_order_gone":
+            raise
+        return order_anew(renewal, account, None, now)
     return Advance(RenewalEvent.FINALIZE, due_at=now)
 
 
-def issue(renewal: Renewal, now: datetime) -> Advance | Wait:
+@at_the_ca
+def issue(renewal: Renewal, account: CaAccount, now: datetime) -> Advance | Wait:
     """Fetch the certificate, accept it only if it is what was ordered, and let it take over (rule 11)."""
-    account = _account(renewal)
-    leave_transaction()
-    placed = _look(renewal, account)
-    if placed is None or placed.state is CaOrderState.INVALID:
-        return _reorder(placed, now)
-    ca = ca_accounts.connect(account)
-    assert renewal.csr_pem is not None
+    placed = look(renewal, account)
+    if placed is None or is_lost(placed):
+        return order_anew(renewal, account, placed, now)
+    ca, csr_pem = ca_accounts.connect(account), renewal.csr_pem
+    assert csr_pem is not None
     if placed.state is CaOrderState.READY:
-        placed = ca.finalize(placed.url, renewal.csr_pem)
+        placed = ca.finalize(placed.url, csr_pem)
     if placed.state is not CaOrderState.VALID:
-        return _ask_again(renewal, placed, now)
-    chain = split_pem(ca.download(placed.url, renewal.csr_pem))
-    key = open_renewal_key(renewal)
-    check_issued(chain, Ordered(tuple(renewal.names), key.public_key()), now)
-    successor = activating.successor_of(renewal, chain, key, now)
-    values = {"issued_at": now, "private_key": None}
+        return ask_again(renewal, placed, now)
+    chain = split_pem(ca.download(placed.url, csr_pem))
+    check_issued(chain, Ordered(tuple(renewal.names), keying.public_key_of(csr_pem)), now)
+    successor = activating.successor_of(renewal, chain, keying.find_key(renewal), now)
     return Advance(
         RenewalEvent.ISSUE,
         due_at=now,
-        values=values,
+        values={"issued_at": now, "private_key": None},
         then=lambda: activating.take_over(renewal, successor, now),
     )
 
@@ -165,46 +201,27 @@ def finish(renewal: Renewal, now: datetime) -> Advance | Wait:
     return Advance(
         RenewalEvent.FINISH,
         due_at=None,
-        values={"finished_at": now},
+        values={"finished_at": now, "alarm_at": None},
         then=lambda: activating.close(renewal, now),
     )
 
 
-def _account(renewal: Renewal) -> CaAccount:
-    account = db.session.get_one(CaAccount, renewal.ca_account_id)
-    if account.paused_at is not None:
-        raise AdapterError("ca_paused", permanent=False, name=account.name)
-    return account
+def _is_emergency(renewal: Renewal, now: datetime) -> bool:
+    predecessor = renewal.predecessor
+    return now >= emergency_at(predecessor.not_before, predecessor.not_after)
 
 
-def _look(renewal: Renewal, account: CaAccount) -> CaOrder | None:
-    """The order as the CA sees it; None if the CA knows it no more."""
-    assert renewal.order_url is not None
-    try:
-        return ca_accounts.connect(account).get_order(renewal.order_url)
-    except AdapterError as error:
-        if error.code != "ca_order_gone":
-            raise
-        return None
+def _polls_in(span: timedelta) -> int:
+    """How many looks by the table of intervals fill `span`."""
+    polls, waited = 0, timedelta(0)
+    while waited < span:
+        polls += 1
+        waited += poll_after(polls)
+    return polls
 
 
-def _ask_again(renewal: Renewal, placed: CaOrder, now: datetime) -> Wait:
-    soon = now + poll_after(renewal.polls + 1)
-    return Wait(max(placed.retry_at, now) if placed.retry_at is not None else soon)
-
-
-def _reorder(placed: CaOrder | None, now: datetime) -> Advance:
-    """Back to ordering, with the same key. A check that failed needs a person; an order that is gone does not."""
-    failed = [one for one in placed.authorizations if one.state == "invalid"] if placed is not None else []
-    if failed:
-        failure = AdapterError(
-            "validation_failed", permanent=True, name=failed[0].name, said=(failed[0].error or "")[:300]
-        )
-    else:
-        failure = AdapterError("ca_order_gone", permanent=False)
-    return Advance(
-        RenewalEvent.REORDER, due_at=now, values={"order_url": None}, failure=failure, reason=failure.code
-    )
+def _longest_pause(renewal: Renewal, now: datetime) -> timedelta | None:
+    return EMERGENCY_PAUSE if _is_emergency(renewal, now) else None
 
 
 def _on_stop(renewal: Renewal, now: datetime) -> None:
@@ -218,7 +235,7 @@ KIND: Kind[Renewal] = Kind(
     steps={
         RenewalState.WAITING: start,
         RenewalState.STARTED: check,
-        RenewalState.CHECKED: make_renewal_key,
+        RenewalState.CHECKED: make_key,
         RenewalState.KEYED: order,
         RenewalState.ORDERED: present,
         RenewalState.PRESENTED: answer,
@@ -230,4 +247,14 @@ KIND: Kind[Renewal] = Kind(
     },
     job=JobName.ADVANCE_RENEWALS,
     on_stop=_on_stop,
+    job_of=keying.job_of,
+    longest_pause=_longest_pause,
+    local=frozenset(
+        {RenewalState.WAITING, RenewalState.CHECKED, RenewalState.ISSUED, RenewalState.DEPLOYING}
+    ),
+    loading=(
+        joinedload(Renewal.hosting).joinedload(Hosting.product),
+        joinedload(Renewal.predecessor),
+        joinedload(Renewal.ca_account),
+    ),
 )

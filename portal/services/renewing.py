@@ -17,6 +17,7 @@ from portal.models.certificate import Certificate
 from portal.models.hosting import Hosting, Renewal
 from portal.models.types import new_id
 from portal.queue import JobName, enqueue_after_commit
+from portal.services import alarms
 from portal.services.acting import note_change
 from portal.services.auditing import audit
 from portal.services.operations import settings
@@ -85,11 +86,13 @@ def cancel(renewal_id: str, actor: str, now: datetime, organisation_id: str | No
     renewal = get_renewal(renewal_id, organisation_id)
     to_state = advance(rules.TRANSITIONS, renewal.state, RenewalEvent.CANCEL)
     taken = update(Renewal).where(Renewal.id == renewal.id, Renewal.state == renewal.state)
-    result = db.session.execute(taken.values(state=to_state, next_attempt_at=None, finished_at=now))
+    ended = {"next_attempt_at": None, "finished_at": now}
+    result = db.session.execute(taken.values(state=to_state, **ended))
     if result.rowcount != 1:  # type: ignore[attr-defined]
         db.session.rollback()
         raise DomainError("transition_refused", state=renewal.state.value, event="cancel")
     note_change("renewals", renewal.id, (renewal.state, RenewalEvent.CANCEL, to_state), actor, now)
+    alarms.clear_for_renewal(renewal, now)
     _audit(renewal, actor, "renewal.cancel", "", now)
     db.session.commit()
 

@@ -13,11 +13,11 @@ from portal.domain.renewal import RenewalState
 from portal.extensions import db
 from portal.models.certificate import Certificate
 from portal.models.hosting import Renewal
-from portal.services import heartbeats
+from portal.services import alarms, clocks, heartbeats, renewal_steps
 from portal.services.driving import drive_all
 from portal.services.kinds import KINDS
 from portal.services.operations import Clock
-from portal.services.ringing import due_ids, ring_due
+from portal.services.ringing import due_ids, kinds_due, ring_due
 
 #: Rows rung for in one tick and kind; the next tick, two seconds later, takes the next ones.
 TICK_LIMIT = 1000
@@ -38,14 +38,27 @@ class Due:
 
 
 def scan(now: datetime) -> dict[str, int]:
-    """Ring for everything that is due and leave a heartbeat; returns how many rings by kind."""
-    rung = {name: ring_due(kind, now, TICK_LIMIT) for name, kind in KINDS.items()}
+    """Ring for everything that is due, climb the alarm ladders and leave a heartbeat; returns how many rings by kind.
+
+    While the database's clock and ours disagree, no renewal that waits is rung for: nobody knows whether it is due.
+    """
+    doubtful = clocks.database_disagrees(now)
+    rung = {
+        name: ring_due(KINDS[name], now, TICK_LIMIT, begun_only=doubtful and name == renewal_steps.KIND.name)
+        for name in kinds_due(KINDS, now)
+    }
+    alarms.climb_ladders(now)
     heartbeats.beat(SCAN, now)
     return rung
 
 
 def sweep(now: datetime) -> int:
-    """Scan until nothing unrung is due; returns how many rows were rung for."""
+    """Scan until nothing unrung is due; returns how many rows were rung for.
+
+    What a clock that was wrong put off for years comes back as well, once the clocks agree again.
+    """
+    if not clocks.database_disagrees(now):
+        clocks.recover(now)
     total = 0
     while counted := sum(scan(now).values()):
         total += counted
@@ -78,6 +91,7 @@ def work_until_idle(clock: Clock = utc_now, patience: timedelta = timedelta(seco
         if not any(due.values()):
             soonest = _soonest()
             if soonest is None or soonest > now + patience:
+                alarms.climb_ladders(now)
                 return driven
             time.sleep(max((soonest - now).total_seconds(), 0.01))
             continue

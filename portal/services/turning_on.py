@@ -17,6 +17,7 @@ from portal.models.history import HistoryEntry
 from portal.models.hosting import Hosting
 from portal.models.order import OrderLine
 from portal.models.types import new_id
+from portal.services import check_rows
 from portal.services.hosting import background
 from portal.services.noticing import tell
 from portal.services.renewing import schedule_next
@@ -59,6 +60,7 @@ def turn_on(line: OrderLine, organisation_id: str, actor: str, now: datetime) ->
     _note(hosting, actor, differing, now)
     if state is HostingState.HOSTED:
         schedule_next(hosting, certificate, now)
+        check_rows.begin(hosting, now)
     _tell(hosting, certificate, differing, now)
     return hosting
 

@@ -28,7 +28,7 @@ def test_a_waiting_renewal_falls_due_on_its_day_and_not_before(renewal: Renewal,
 
 def test_a_scan_rings_and_leaves_a_sign_of_life(renewal: Renewal, now: datetime) -> None:
     rung = scanning.scan(now)
-    assert rung == {"order": 0, "renewal": 1, "deployment": 0, "notice": 0}
+    assert rung == {"renewal": 1}
     assert queue(QueueName.RENEWAL).count == 1
     assert heartbeats.last_beat(scanning.SCAN) == now
 
