@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bench.installation import Backends, Crew, backends, crew, installation
-from bench.measuring import own_cpu, report
+from bench.measuring import own_cpu, progress, report
 from bench.rows import Shop, add_hosted, make_ids_due, open_shop
 from portal import doorbell
 from portal.clock import utc_now
@@ -24,7 +24,7 @@ from portal.services.operations import Advance, Kind
 from tests.servers import wait_until
 
 #: Items per job → how many items are measured, by worker class.
-ITEMS = {"simple": {1: 1_500, 50: 10_000, 500: 20_000}, "fork": {1: 300, 50: 5_000, 500: 10_000}}
+ITEMS = {"simple": {1: 1_000, 50: 10_000, 500: 10_000}, "fork": {1: 200, 50: 3_000, 500: 10_000}}
 
 KIND: Kind[Renewal] = Kind(
     name="renewal",
@@ -45,7 +45,7 @@ def run(servers: Backends, at: Crew, shop: Shop, batch: int, count: int) -> dict
     before = at.cpu(), servers.servers_cpu(), own_cpu(), time.monotonic()
     ring(KIND.job, ids)
     rung = own_cpu() - before[2]
-    wait_until(lambda: _left() == 0, 300, f"{count} items")
+    wait_until(lambda: _left() == 0, 60, f"{count} items")
     seconds = time.monotonic() - before[3]
     return {
         "items": count,
@@ -76,6 +76,7 @@ def measure(servers: Backends, kind: str) -> list[dict[str, Any]]:
                 for batch, count in sizes.items():
                     figures = run(servers, workers, shop, batch, count)
                     lines.append({"worker": worker_class, "items_per_job": batch, **figures})
+                    progress(f"{kind} {worker_class} {batch} a job: {figures['per_second']:.0f} a second")
                 if died := workers.died():
                     raise RuntimeError(f"{died} ended: {at.log()[-2000:]}")
     return lines

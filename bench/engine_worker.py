@@ -25,7 +25,7 @@ def advance(*ids: str) -> None:
     drive_all(KIND, ids, utc_now)
 
 
-class ForkingWorker(worker.StepWorker):
+class ForkingWorker(worker.StepWorker, Worker):
     """A child a job; each opens a database connection of its own, since a forked one cannot be shared."""
 
     def execute_job(self, job: Job, queue: Queue) -> None:

@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -85,8 +86,8 @@ def environment() -> dict[str, Any]:
         "machine": platform.machine(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        "postgresql": _says("postgres", "--version"),
-        "redis": _says("redis-server", "--version"),
+        "postgresql_server": _says("postgres", "--version"),
+        "redis_server": _says("redis-server", "--version"),
         **{name: version(name) for name in LIBRARIES},
         "calibration_ms": calibration_ms(),
     }
@@ -120,6 +121,11 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [rounded(part) for part in value]
     return value
+
+
+def progress(line: str) -> None:
+    """For whoever watches; results go to standard output."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def report(name: str, figures: Mapping[str, Any], started: float) -> None:
