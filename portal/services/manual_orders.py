@@ -31,9 +31,14 @@ LONGEST_REFERENCE = 128
 LONGEST_REFUSAL = 300
 
 
+def is_carried(renewal: Renewal) -> bool:
+    """Whether a renewal's order is one that operators carry."""
+    return (renewal.order_url or "").startswith(PREFIX)
+
+
 def is_under_review(renewal: Renewal) -> bool:
     """Whether a renewal waits for people at a CA (审核中)."""
-    return renewal.state is RenewalState.FINALIZING and (renewal.order_url or "").startswith(PREFIX)
+    return renewal.state is RenewalState.FINALIZING and is_carried(renewal)
 
 
 def get(order_id: str) -> ManualOrder:

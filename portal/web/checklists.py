@@ -33,7 +33,7 @@ ITEMS: Mapping[CheckItem, Item] = {
         _l("Business licence or an extract of the register, not older than the CA allows."),
     ),
     CheckItem.ADDRESS: Item(
-        _l("Address"),
+        _l("Registered address"),
         _l("As a public register names it; if it has changed, the register first."),
     ),
     CheckItem.LEGAL_EXISTENCE: Item(
@@ -50,7 +50,9 @@ ITEMS: Mapping[CheckItem, Item] = {
     ),
     CheckItem.CALL: Item(
         _l("Call back"),
-        _l("The CA calls the organisation at a number that it finds itself; somebody must know of the request."),
+        _l(
+            "The CA calls the organisation at a number that it finds itself; somebody must know of the request."
+        ),
     ),
     CheckItem.BRING_BACK: Item(
         _l("Bring the certificate back"),

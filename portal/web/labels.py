@@ -14,6 +14,8 @@ from portal.domain.manual_order import ManualOrderState
 from portal.domain.notices import NoticeState
 from portal.domain.order import OrderKind, OrderState, PaymentState
 from portal.domain.renewal import RenewalState
+from portal.domain.replacement import ReplacementState
+from portal.domain.revocation import RevocationState
 from portal.domain.spec import DomainType, Grade, ValidationType
 from portal.models.account import Role
 from portal.models.hosting import Renewal
@@ -130,6 +132,17 @@ FACES: Mapping[type[StrEnum], Mapping[StrEnum, Face]] = {
         CloudProduct.DCDN: Face("DCDN", "quiet", "cloud"),
         CloudProduct.DDOS: Face(_l("Anti-DDoS"), "quiet", "shield-check"),
         CloudProduct.LIVE: Face(_l("Live streaming"), "quiet", "activity"),
+    },
+    RevocationState: {
+        RevocationState.AWAITING: Face(_l("Revoked after replacement"), "warn", "clock"),
+        RevocationState.REQUESTED: Face(_l("Being revoked"), "info", "loader"),
+        RevocationState.REVOKED: Face(_l("Revoked"), "bad", "circle-x"),
+    },
+    ReplacementState: {
+        ReplacementState.RUNNING: Face(_l("Running"), "info", "loader"),
+        ReplacementState.PAUSED: Face(_l("paused"), "warn", "player-pause"),
+        ReplacementState.DONE: Face(_l("Completed"), "ok", "circle-check"),
+        ReplacementState.CANCELLED: Face(_l("Cancelled"), "quiet", "minus"),
     },
     NoticeState: {
         NoticeState.PENDING: Face(_l("To be sent"), "info", "clock"),

@@ -161,7 +161,9 @@ OPERATING: Mapping[str, Any] = {
     "chain_incomplete": _l(
         "Only the certificate itself was pasted. Paste the CA's intermediate certificates with it."
     ),
-    "issued_other_validation": _l("This is a certificate of type %(said)s; ordered was one of type %(wanted)s."),
+    "issued_other_validation": _l(
+        "This is a certificate of type %(said)s; ordered was one of type %(wanted)s."
+    ),
     "refusal_without_words": _l("Say why: the customer has to know what is missing."),
 }
 

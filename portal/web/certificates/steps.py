@@ -15,7 +15,7 @@ from portal.domain.due import DueReason
 from portal.domain.manual_order import CHECKLISTS, CUSTOMERS_PART
 from portal.domain.renewal import KeySource, RenewalState
 from portal.models.hosting import Renewal
-from portal.services.manual_orders import is_under_review
+from portal.services.manual_orders import is_carried, is_under_review
 from portal.services.timelines import Status, Step, StepName, Timeline
 from portal.web.checklists import ITEMS
 from portal.web.locale import day, moment
@@ -86,6 +86,8 @@ def _text(step: Step, timeline: Timeline) -> str | Markup:
         return _awaited(timeline.renewal)
     if step.status is not Status.DONE:
         return ""
+    if step.name is StepName.DOMAIN_CHECK and is_carried(timeline.renewal):
+        return str(_("Nothing to prove from here: the CA checks the domains in its review."))
     if step.name is StepName.KEY:
         return str(KEY_SOURCES[timeline.renewal.hosting.key_source])
     return str(_DONE_TEXTS.get(step.name, ""))
@@ -100,7 +102,9 @@ def _awaited(renewal: Renewal) -> Markup:
     asked = CHECKLISTS[renewal.hosting.product.validation_type]
     theirs = [str(ITEMS[item].title) for item in asked if item in CUSTOMERS_PART]
     parts = [
-        _("The CA is reviewing the request, which our operators carry there. There is nothing to press here."),
+        _(
+            "The CA is reviewing the request, which our operators carry there. There is nothing to press here."
+        ),
         _("The CA may ask you for: %(things)s.", things=format_list(theirs, locale=get_locale())),
         _("Needed by %(day)s, when the certificate in use expires.", day=day(renewal.predecessor.not_after)),
     ]
