@@ -61,7 +61,8 @@ def _put(account_id: str, key: Key, before: datetime | None, after: datetime) ->
     if before is None:
         dialect = postgresql if db.session.connection().dialect.name == "postgresql" else sqlite
         new = dialect.insert(RateBucket).values(**values, full_at=after).on_conflict_do_nothing()
-        return bool(db.session.execute(new).rowcount)
+        # Counted by the row that comes back: the row count of such an INSERT is not known on every database.
+        return db.session.scalar(new.returning(RateBucket.scope)) is not None
     same = update(RateBucket).filter_by(**values).where(RateBucket.full_at == before)
     moved = db.session.execute(same.values(full_at=after).execution_options(synchronize_session=False))
     return moved.rowcount == 1  # type: ignore[attr-defined, no-any-return]
