@@ -42,6 +42,10 @@ from portal.services.operations import Advance, Kind, Wait, leave_transaction
 PROPAGATION = timedelta(minutes=10)
 
 
+#: A rehearsal that failed is made again after this at the latest.
+REHEARSED_AGAIN = timedelta(hours=1)
+
+
 def start(renewal: Renewal, now: datetime) -> Advance | Wait:
     """Copy what the successor takes over from the predecessor, and check that it may still be made (rules 6 and 12)."""
     hosting, predecessor = renewal.hosting, renewal.predecessor
@@ -221,6 +225,9 @@ def _polls_in(span: timedelta) -> int:
 
 
 def _longest_pause(renewal: Renewal, now: datetime) -> timedelta | None:
+    """A rehearsal costs the CA nothing: what a person mends in the DNS is seen within the hour."""
+    if renewal.state is RenewalState.STARTED:
+        return REHEARSED_AGAIN
     return EMERGENCY_PAUSE if _is_emergency(renewal, now) else None
 
 
