@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from redis import Redis
@@ -19,10 +20,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import logs
 from portal.app import create_core
 from portal.clock import utc_now
-from portal.doorbell import JOB_TIMEOUT, AllowedJob, own_connection, queue
+from portal.domain.alarms import AlarmKind
+from portal.doorbell import (
+    JOB_TIMEOUT,
+    AllowedJob,
+    EvictingRedisError,
+    own_connection,
+    queue,
+    refuse_eviction,
+)
 from portal.extensions import db
 from portal.queue import QUEUE_OF, JobName, QueueName
-from portal.services import heartbeats
+from portal.services import alarms, heartbeats, starting
 from portal.settings import Settings, from_env
 
 log = structlog.get_logger(__name__)
@@ -143,6 +152,20 @@ def _is_right(scheduler: BellScheduler, wanted: Periodic, seconds: int) -> bool:
     return there == (wanted.job.value, QUEUE_OF[wanted.job].value, seconds)
 
 
+def note_damage(mended: list[str], now: datetime) -> None:
+    """An alarm where a schedule that was there had to be mended: somebody else writes to this Redis, or lost from it.
+
+    One that was lost as a whole was lost with its Redis, and is filled anew.
+    """
+    if not mended or {one.id for one in PERIODIC} <= set(mended):
+        return
+    try:
+        alarms.raise_at_once(AlarmKind.SCHEDULE_DAMAGED, now, {"name": ", ".join(mended)[:200]})
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        log.warning("schedule_damage_not_told", error=type(error).__name__)
+
+
 class Bell:
     """The scheduler's process: rings, reconciles and beats, and outlives any outage of Redis or the database."""
 
@@ -153,6 +176,7 @@ class Bell:
         self._reconcile_at = 0.0
         self._beat_at = 0.0
         self._failures = 0
+        self._is_policy_known = False
 
     def run(self, pause: Callable[[float], bool]) -> None:
         """Turn again and again; `pause` waits that many seconds and says whether to end."""
@@ -160,23 +184,34 @@ class Bell:
             pass
 
     def turn(self) -> float:
-        """Do what is due now; returns how many seconds to wait."""
+        """Do what is due now; returns how many seconds to wait. Raises EvictingRedisError."""
         try:
+            self._check_policy()
             self._ring()
         except RedisError as error:
             pause = OUTAGE_PAUSES[min(self._failures, len(OUTAGE_PAUSES) - 1)]
             log.warning("scheduler_without_redis", error=type(error).__name__, pause=pause)
             self._failures += 1
             self._reconcile_at = 0.0
+            self._is_policy_known = False
+            self._beat(heartbeats.SCHEDULER)
             return pause
         self._failures = 0
-        self._beat()
+        self._beat(heartbeats.SCHEDULER, heartbeats.REDIS)
         return LOOK_EVERY
+
+    def _check_policy(self) -> None:
+        """Once for each time that Redis is there anew: it may be another one."""
+        if not self._is_policy_known:
+            refuse_eviction(self._connection)
+            self._is_policy_known = True
 
     def _ring(self) -> None:
         entries = self._connection.zcard(self._scheduler.scheduled_jobs_key)
         if time.monotonic() >= self._reconcile_at or entries != len(PERIODIC):
-            reconcile(self._connection, self._settings)
+            mended = reconcile(self._connection, self._settings)
+            if self._reconcile_at:
+                note_damage(mended, utc_now())
             self._reconcile_at = time.monotonic() + RECONCILE_EVERY
         if not self._scheduler.acquire_lock():
             return
@@ -185,11 +220,12 @@ class Bell:
         finally:
             self._scheduler.remove_lock()
 
-    def _beat(self) -> None:
+    def _beat(self, *names: str) -> None:
         if time.monotonic() < self._beat_at:
             return
         try:
-            heartbeats.beat(heartbeats.SCHEDULER, utc_now())
+            for name in names:
+                heartbeats.beat(name, utc_now())
         except SQLAlchemyError as error:
             log.warning("scheduler_without_database", error=type(error).__name__)
         finally:
@@ -204,10 +240,14 @@ def main() -> None:
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with create_core(settings).app_context():
+        starting.refuse_wrong_keys("jobs.schedule")
         log.info("scheduler_started")
-        Bell(own_connection(settings), settings).run(
-            lambda seconds: signal.sigtimedwait(ends, seconds) is not None
-        )
+        try:
+            Bell(own_connection(settings), settings).run(
+                lambda seconds: signal.sigtimedwait(ends, seconds) is not None
+            )
+        except EvictingRedisError as error:
+            raise SystemExit(f"jobs.schedule: {error}") from None
     log.info("scheduler_stopped")
 
 

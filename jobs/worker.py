@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from flask import Flask
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq.exceptions import DeserializationError, StopRequested
 from rq.executions import Execution
@@ -24,13 +25,13 @@ from rq.serializers import JSONSerializer
 from rq.worker import SimpleWorker
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.schedule import reconcile
+from jobs.schedule import note_damage, reconcile
 from portal import logs
 from portal.app import create_core
 from portal.clock import utc_now
 from portal.doorbell import AllowedJob, EvictingRedisError, own_connection, queue, refuse_eviction
 from portal.queue import JobName, QueueName
-from portal.services import heartbeats, scanning
+from portal.services import heartbeats, scanning, starting
 from portal.settings import Settings, from_env
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,8 @@ WORKER_TTL = 30
 MAINTENANCE_EVERY = 20
 #: How often a worker looks after the schedule (seconds).
 CARE_EVERY = 60.0
+#: How often a worker says in the database that it lives (seconds).
+BEAT_EVERY = 10.0
 #: After this many jobs the process starts afresh, whatever may have leaked.
 JOBS_PER_LIFE = 10_000
 #: Pauses while Redis is away (seconds); the first again once a connection has held LONG_ENOUGH.
@@ -67,10 +70,18 @@ class StepWorker(SimpleWorker):
         self.jobs_done = 0
         self._app = app
         self._care_at = 0.0
+        self._beat_at = 0.0
 
     def request_stop(self, signum: Any, frame: Any) -> None:
         self.was_told_to_end = True
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """RQ's, in Redis; and now and then one in the database, for whoever watches without Redis."""
+        super().heartbeat(timeout, pipeline)
+        if pipeline is None and time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + BEAT_EVERY
+            beat(self._app, heartbeats.worker_name(), heartbeats.REDIS)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         super().execute_job(job, queue)
@@ -89,9 +100,11 @@ class StepWorker(SimpleWorker):
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         if time.monotonic() < self._care_at:
             return
-        self._care_at = time.monotonic() + CARE_EVERY
+        is_first, self._care_at = not self._care_at, time.monotonic() + CARE_EVERY
         with self._app.app_context():
-            care(self.connection, self._app.extensions["settings"], utc_now())
+            mended = care(self.connection, self._app.extensions["settings"], utc_now())
+            if not is_first:
+                note_damage(mended, utc_now())
 
 
 def _name(job: Job) -> str:
@@ -102,15 +115,26 @@ def _name(job: Job) -> str:
         return "foreign"
 
 
-def care(connection: Redis, settings: Settings, now: datetime) -> None:
-    """Mend the schedule; and where the scheduler has fallen silent, do what its sweep would do."""
-    reconcile(connection, settings)
+def beat(app: Flask, *names: str) -> None:
+    """Signs of life in the database; without it there is nobody to read them."""
+    with app.app_context():
+        try:
+            for name in names:
+                heartbeats.beat(name, utc_now())
+        except SQLAlchemyError as error:
+            log.warning("worker_without_database", error=type(error).__name__)
+
+
+def care(connection: Redis, settings: Settings, now: datetime) -> list[str]:
+    """Mend the schedule, and return what of it had to be; where the scheduler has fallen silent, sweep in its place."""
+    mended = reconcile(connection, settings)
     try:
         if heartbeats.is_silent(heartbeats.SCHEDULER, now, settings.scheduler_silent_after):
             log.warning("scheduler_silent")
             scanning.sweep(now)
     except SQLAlchemyError as error:
         log.warning("worker_without_database", error=type(error).__name__)
+    return mended
 
 
 def work(app: Flask, connection: Redis) -> bool:
@@ -129,10 +153,20 @@ def work(app: Flask, connection: Redis) -> bool:
             return False
         except RedisError as error:
             log.warning("worker_without_redis", error=type(error).__name__)
+            beat(app, heartbeats.worker_name())
         if worker is not None and (worker.was_told_to_end or worker.jobs_done >= JOBS_PER_LIFE):
             return not worker.was_told_to_end
         failures = 0 if time.monotonic() - started > LONG_ENOUGH else failures + 1
         time.sleep(OUTAGE_PAUSES[min(failures, len(OUTAGE_PAUSES) - 1)])
+
+
+def leave(app: Flask) -> None:
+    """Take our sign of life away: who ends in order is not missed."""
+    with app.app_context():
+        try:
+            heartbeats.leave(heartbeats.worker_name())
+        except SQLAlchemyError as error:
+            log.warning("worker_without_database", error=type(error).__name__)
 
 
 def main() -> None:
@@ -141,13 +175,17 @@ def main() -> None:
     logs.configure(settings.log_json)
     logs.capture_standard_library(settings.log_json)
     app = create_core(settings)
+    with app.app_context():
+        starting.refuse_wrong_keys("jobs.worker")
     log.info("worker_started")
     try:
         is_over = not work(app, own_connection(settings))
     except EvictingRedisError as error:
         raise SystemExit(f"jobs.worker: {error}") from None
     log.info("worker_stopped", afresh=not is_over)
-    if not is_over:
+    if is_over:
+        leave(app)
+    else:
         # The same process, so that whoever supervises it sees no end.
         os.execv(sys.executable, [sys.executable, "-m", "jobs.worker"])  # noqa: S606
 

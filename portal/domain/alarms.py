@@ -59,6 +59,11 @@ SEVERITY: Mapping[AlarmKind, int] = {
     _K.MANUAL_ORDER: 2,
 }
 
+#: All kinds, the worst first.
+RANK: Mapping[AlarmKind, int] = {
+    kind: place for place, kind in enumerate(sorted(SEVERITY, key=lambda one: SEVERITY[one]))
+}
+
 #: From this step of the ladder on the customer's contacts are told too, if they can mend what holds the renewal up.
 CONTACTS_FROM_RUNG = 2
 

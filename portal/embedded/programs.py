@@ -28,7 +28,7 @@ def web(host: str, port: int) -> Program:
         sys.executable,
         "-m",
         "gunicorn",
-        "portal.app:create_app()",
+        "portal.wsgi:serve()",
         "--preload",
         "--no-control-socket",
     )
@@ -36,12 +36,13 @@ def web(host: str, port: int) -> Program:
 
 
 def background() -> list[Program]:
-    """The workers and the scheduler. A worker finishes its job before it ends, hence the patience."""
+    """The workers, the scheduler and the watchdog. A worker finishes its job before it ends, hence the patience."""
     workers = [
         Program(f"worker-{number}", (sys.executable, "-m", "jobs.worker"), stop_seconds=25)
         for number in range(1, WORKERS + 1)
     ]
-    return [*workers, Program("scheduler", (sys.executable, "-m", "jobs.schedule"))]
+    scheduler = Program("scheduler", (sys.executable, "-m", "jobs.schedule"))
+    return [*workers, scheduler, Program("watchdog", (sys.executable, "-m", "jobs.watchdog"), stop_seconds=5)]
 
 
 def free_port(host: str, wanted: int) -> int:

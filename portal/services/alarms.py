@@ -48,6 +48,12 @@ def raise_alarm(
         tell([alarm], now)
 
 
+def raise_at_once(kind: AlarmKind, now: datetime, params: Mapping[str, Any] | None = None) -> None:
+    """Raise an alarm about the installation as a whole in a transaction of its own."""
+    raise_alarm(kind, now, params=params)
+    db.session.commit()
+
+
 def clear_alarm(kind: AlarmKind, now: datetime, *, subject_type: str = "", subject_id: str = "") -> None:
     """It is over, within the caller's transaction; nothing where no such alarm is open. The row stays as history."""
     where = _is_open(kind, subject_type, subject_id)
@@ -202,7 +208,12 @@ def tell(alarms: Sequence[Alarm], now: datetime) -> None:
 def words_of(alarms: Sequence[Alarm]) -> dict[str, Any]:
     """What the mail about these alarms is made of."""
     shown = [
-        {"kind": one.kind.value, "params": dict(one.params), "raised_at": one.raised_at.isoformat()}
+        {
+            "id": one.id,
+            "kind": one.kind.value,
+            "params": dict(one.params),
+            "raised_at": one.raised_at.isoformat(),
+        }
         for one in alarms[:SHOWN_IN_MAIL]
     ]
     return {"alarms": shown, "count": len(alarms), "rungs": {one.id: one.rung for one in alarms}}

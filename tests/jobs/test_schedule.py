@@ -162,7 +162,8 @@ def test_a_turn_leaves_a_heartbeat_now_and_then(
     bell.turn()
     assert heartbeats.last_beat(heartbeats.SCHEDULER) == first
     heartbeats.beat(heartbeats.SCHEDULER, first.replace(year=first.year + 1))
-    assert db.session.query(Heartbeat).count() == 1
+    assert db.session.query(Heartbeat).filter_by(name=heartbeats.SCHEDULER).count() == 1
+    assert heartbeats.last_beat(heartbeats.REDIS) is not None
 
 
 def test_a_flushed_redis_is_filled_again_with_the_next_turn(
