@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_crl
 
 from portal.adapters.ca.registry import KINDS as CA_KINDS
 from portal.adapters.dns.registry import KINDS as DNS_KINDS
 from portal.cli.context import with_portal
 from portal.clock import utc_now
-from portal.services import ca_accounts, ca_standings, ca_switches
+from portal.services import ca_accounts, ca_standings, ca_switches, publishing
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -129,6 +131,25 @@ def root(name: str) -> None:
     if pem is None:
         raise click.UsageError(f"{name} is not a private CA")
     click.echo(pem, nl=False)
+
+
+@ca.command()
+@click.argument("name")
+@click.option("--der", is_flag=True, help="As DER, not as PEM.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write a file instead.")
+@with_portal
+def crl(name: str, der: bool, output: Path | None) -> None:
+    """Print the revocation list of the private CA NAME, for those who cannot fetch it from the portal."""
+    account = ca_accounts.get(name)
+    if account.kind != "private":
+        raise click.UsageError(f"{name} is not a private CA")
+    content = publishing.crl(account.id, utc_now())
+    if not der:
+        content = load_der_x509_crl(content).public_bytes(Encoding.PEM)
+    if output is None:
+        click.echo(content, nl=False)
+    else:
+        output.write_bytes(content)
 
 
 def _defaults(kind: str) -> dict[str, Any]:

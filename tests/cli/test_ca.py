@@ -88,6 +88,22 @@ def test_the_root_of_a_private_ca_is_printed() -> None:
     assert "Acme Works Root" in root.subject.rfc4514_string()
 
 
+def test_the_list_of_a_private_ca_is_printed_or_written(tmp_path: Path) -> None:
+    run("add", "Internal")
+    crl = x509.load_pem_x509_crl(run("crl", "Internal").stdout_bytes)
+    assert len(list(crl)) == 0
+    assert run("crl", "Internal", "--der", "--output", str(tmp_path / "list.crl")).exit_code == 0
+    assert x509.load_der_x509_crl((tmp_path / "list.crl").read_bytes()) == crl
+
+
+def test_a_manual_ca_needs_a_name_alone_and_has_no_list() -> None:
+    done = run("add", "CFCA OV", "--kind", "manual", "--option", "portal_url=https://ca.test/orders")
+    assert done.exit_code == 0, done.output
+    assert ca_accounts.get("CFCA OV").config == {"portal_url": "https://ca.test/orders"}
+    assert run("crl", "CFCA OV").exit_code == 2
+    assert run("root", "CFCA OV").exit_code == 2
+
+
 def test_a_taken_name_is_one_line() -> None:
     run("add", "Internal")
     done = run("add", "Internal")
