@@ -8,7 +8,7 @@ from __future__ import annotations
 import socketserver
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +29,7 @@ import dns.update
 @dataclass
 class DnsServer:
     """`records` maps lower-case names (without the last dot) to record texts by type. `rcode` answers everything; the
-    next `failures` answers are SERVFAIL.
+    next `failures` answers are SERVFAIL. `meanwhile` is called, once, before the next answer is given.
     """
 
     zone: str
@@ -38,6 +38,7 @@ class DnsServer:
     rcode: dns.rcode.Rcode | None = None
     is_silent: bool = False
     failures: int = 0
+    meanwhile: Callable[[], None] | None = None
     updates: int = 0
     port: int = 0
 
@@ -54,6 +55,9 @@ class DnsServer:
 
     def respond(self, wire: bytes) -> bytes | None:
         """The answer to a message; None for silence."""
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
         if self.is_silent:
             return None
         try:

@@ -113,9 +113,21 @@ def wildcard(sight: Sight, _standpoint: Standpoint) -> Finding:
 
 
 def signatures(sight: Sight, standpoint: Standpoint) -> Finding:
-    """DNSSEC of what a CA asks for; the worst of the answers."""
-    asked = [(sight.base, "CAA")]
-    asked.append((sight.base, "A") if sight.kind is ChallengeKind.HTTP_01 else (sight.challenge_name, "TXT"))
+    """DNSSEC of the name's own zone, CNAMEs not followed: they have looks of their own."""
+    is_http = sight.kind is ChallengeKind.HTTP_01
+    return _signed(
+        sight, standpoint, (sight.base, "CAA"), *(() if is_http else ((sight.challenge_name, "CNAME"),))
+    )
+
+
+def end_signatures(sight: Sight, standpoint: Standpoint) -> Finding:
+    """DNSSEC all along the way to what a CA reads."""
+    is_http = sight.kind is ChallengeKind.HTTP_01
+    return _signed(sight, standpoint, (sight.base, "A") if is_http else (sight.challenge_name, "TXT"))
+
+
+def _signed(sight: Sight, standpoint: Standpoint, *asked: tuple[str, str]) -> Finding:
+    seen = Dnssec.UNKNOWN
     for name, kind in asked:
         seen = dnssec.look(name, kind, standpoint.resolver, standpoint.seconds(), standpoint.signed)
         if seen is Dnssec.BOGUS:
@@ -195,11 +207,11 @@ def _reach(name: str, token: str, expected: str, standpoint: Standpoint) -> Adap
     return None
 
 
-#: In this order; the first finding that blocks is the one to act on. DNSSEC first: where it is broken, no other answer
-#: comes from DNS.
+#: In this order; the first finding that blocks is the one to act on. The zone's signatures first: where those are
+#: broken, no other answer comes from DNS.
 LOOKS: Mapping[ValidationMethod, tuple[Look, ...]] = {
-    ValidationMethod.DELEGATION: (signatures, delegation, authorization),
-    ValidationMethod.CREDENTIALS: (signatures, aliases, credentials, authorization),
-    ValidationMethod.OPERATOR: (signatures, aliases, credentials, authorization),
+    ValidationMethod.DELEGATION: (signatures, delegation, authorization, end_signatures),
+    ValidationMethod.CREDENTIALS: (signatures, aliases, credentials, authorization, end_signatures),
+    ValidationMethod.OPERATOR: (signatures, aliases, credentials, authorization, end_signatures),
 }
-OVER_HTTP: tuple[Look, ...] = (wildcard, signatures, answer, authorization)
+OVER_HTTP: tuple[Look, ...] = (wildcard, signatures, end_signatures, answer, authorization)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from portal.models.certificate import Certificate
 from portal.models.order import Order
@@ -15,6 +17,8 @@ from portal.services import buying
 from portal.services.acting import Actor
 from tests import gateway as gate
 from tests.factories import Cast, Factory
+from tests.services.rehearsal import Rehearsal, customer_zones
+from tests.signed_zones import SignedZones
 
 
 @pytest.fixture
@@ -39,3 +43,17 @@ def certificate(factory: Factory, cast: Cast, now: datetime) -> Certificate:
 @pytest.fixture
 def order(certificate: Certificate, actor: Actor, now: datetime) -> Order:
     return buying.place_order([certificate.id], 46_900, actor, now)
+
+
+@pytest.fixture(scope="session")
+def signed() -> Iterator[SignedZones]:
+    """Customers' zones in BIND, one of each per xdist worker."""
+    with customer_zones() as running:
+        yield running
+
+
+@pytest.fixture
+def rehearsal(some_app: Flask, factory: Factory, cast: Cast, signed: SignedZones) -> Rehearsal:
+    """Names of Alice's organisation, to be looked at through a resolver that validates."""
+    some_app.extensions["settings"] = replace(some_app.extensions["settings"], dnssec_probe="customer.test")
+    return Rehearsal(factory, cast.organisation, signed.resolver)
