@@ -33,6 +33,8 @@ from portal.services.private_keys import vault
 #: How long a probe is looked for (seconds), and how long between two looks.
 PROBE_PATIENCE = 30.0
 PROBE_PAUSE = 0.5
+#: A domain below a top-level one, and the root: nobody has less.
+_LEAST_LABELS = 3
 #: The longest zone that leaves room for a label of 32 digits.
 _LONGEST_ZONE = 200
 
@@ -119,12 +121,13 @@ def _see(name: str, value: str, seen_from: Vantage, patience: float) -> None:
 
 def _zone_name(zone: str) -> str:
     try:
-        name = parse_name(zone).canonicalize().to_text(omit_final_dot=True)
+        name = parse_name(zone).canonicalize()
     except AdapterError:
         raise DomainError("domain_invalid", domain=zone) from None
-    if "." not in name or len(name) > _LONGEST_ZONE:
+    text = name.to_text(omit_final_dot=True)
+    if len(name) < _LEAST_LABELS or len(text) > _LONGEST_ZONE:
         raise DomainError("domain_invalid", domain=zone)
-    return name
+    return text
 
 
 def _place(row: DelegationZone) -> Place:
