@@ -29,7 +29,8 @@ def at_the_ca(step: CaStep) -> Step[Renewal]:
 
     @wraps(step)
     def asked(renewal: Renewal, now: datetime) -> Advance | Wait:
-        account = db.session.get_one(CaAccount, renewal.ca_account_id)
+        account = renewal.ca_account
+        assert account is not None
         if (reason := ca_capacity.held_back(account, renewal, now)) is not None:
             return hold(reason, now)
         leave_transaction()

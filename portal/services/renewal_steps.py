@@ -68,7 +68,8 @@ def check(renewal: Renewal, now: datetime) -> Advance | Wait:
     """Look whether the names can be proved, before anything is asked of the CA: a failed check there counts against
     its limits. In an emergency the CA decides: a rehearsal that is wrong must not cost a certificate its life.
     """
-    account = db.session.get_one(CaAccount, renewal.ca_account_id)
+    account = renewal.ca_account
+    assert account is not None
     if preflight.is_rehearsed(account) and not _is_emergency(renewal, now):
         reports = preflight.rehearse(renewal.organisation_id, renewal.names, account, now)
         if (reason := preflight.stop_reason(reports)) is not None:
