@@ -13,11 +13,12 @@ from portal.domain import hosting as rules
 from portal.domain.errors import DomainError
 from portal.domain.term import PlannedIssuance, plan
 from portal.extensions import db
+from portal.models.authority import CrlSource, Revocation
 from portal.models.catalogue import Product
 from portal.models.certificate import Certificate
 from portal.models.deployment import Deployment, DeploymentTarget
 from portal.models.hosting import Hosting
-from portal.services import catalogue, timelines
+from portal.services import catalogue, crl_watching, revoking, timelines
 from portal.services.certificates import Link, chain_of, get_certificate, versions_of
 from portal.services.hosting import background, validity_of
 from portal.services.listing import Row, rows_of
@@ -51,6 +52,8 @@ class CertificatePage:
     places: tuple[Place, ...]
     issuances: tuple[PlannedIssuance, ...]
     advice: HostingAdvice | None
+    revocation: Revocation | None
+    crl_source: CrlSource | None
 
     @property
     def certificate(self) -> Certificate:
@@ -78,6 +81,8 @@ def read(certificate_id: str, organisation_id: str, now: datetime) -> Certificat
         places=_places(certificate),
         issuances=_issuances(row, now),
         advice=None if row.hosting else _advice(certificate, products, now),
+        revocation=revoking.find_revocation(certificate.id),
+        crl_source=crl_watching.find_source(certificate.crl_url),
     )
 
 

@@ -39,6 +39,11 @@ def watch(certificate: Certificate) -> None:
         _make_due(source, max(now, source.read_at + LEAST_PAUSE) if source.read_at else now)
 
 
+def find_source(url: str | None) -> CrlSource | None:
+    """How a list stands; None for one that is not read."""
+    return db.session.scalar(select(CrlSource).where(CrlSource.url == url)) if url else None
+
+
 def _add(url: str, now: datetime) -> None:
     """Two may store the first certificate of a list at once: one of them adds it."""
     dialect = postgresql if db.session.connection().dialect.name == "postgresql" else sqlite

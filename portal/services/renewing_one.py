@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 
 from portal.domain.due import DueReason
 from portal.domain.errors import DomainError
+from portal.domain.hosting import HostingState
 from portal.domain.renewal import RenewalState, lead_time
 from portal.domain.revocation import RevocationReason
 from portal.extensions import db
 from portal.models.certificate import Certificate
 from portal.models.hosting import Renewal
-from portal.services import forcing
+from portal.services import forcing, renewing
+from portal.services.acting import Actor, audit
+from portal.services.certificates import get_certificate
 
 #: A renewal that falls due within this time may as well start now.
 SOON = timedelta(days=1)
@@ -68,6 +71,23 @@ def replace_compromised(certificate_id: str, note: str, actor: str, now: datetim
     )
     db.session.commit()
     return Answer(certificate, renewal, was_started=True, is_revoked_after=is_ours)
+
+
+def schedule_again(certificate_id: str, actor: Actor, now: datetime) -> Renewal:
+    """The customer wants the renewal after all that they took back: it waits again, as the rule says.
+
+    Raises DomainError: certificate_not_found, certificate_not_hosted, renewal_scheduled.
+    """
+    certificate = get_certificate(certificate_id, actor.organisation_id)
+    hosting = forcing.find_hosting(certificate.id, now)
+    if hosting is None or hosting.state is not HostingState.HOSTED or certificate.replaced_at is not None:
+        raise DomainError("certificate_not_hosted")
+    if forcing.find_renewal(hosting) is not None:
+        raise DomainError("renewal_scheduled")
+    renewal = renewing.schedule_next(hosting, certificate, now)
+    audit(actor, "renewal.schedule_again", "renewals", renewal.id, now)
+    db.session.commit()
+    return renewal
 
 
 def _is_due_soon(renewal: Renewal, certificate: Certificate, now: datetime) -> bool:

@@ -44,6 +44,7 @@ EMERGENCY: Mapping[str, Any] = {
     "certificate_not_hosted": _l("This certificate is not hosted."),
     "term_over": _l("The paid term of this hosting ended on %(ended_on)s."),
     "nothing_to_replace": _l("There is no hosted certificate of this CA from before that day."),
+    "renewal_scheduled": _l("A renewal of this certificate waits or is under way already."),
     "replacement_rate": _l("Give a number of certificates an hour between 1 and %(most)s."),
     "replacement_running": _l("A mass replacement of %(name)s is under way already."),
     "replacement_without_reason": _l("Please give a reason: it is kept in the audit trail."),

@@ -14,6 +14,7 @@ from portal.domain.revocation import RevocationState
 from portal.models.authority import Revocation
 from portal.models.certificate import Source
 from portal.services import renewing_one
+from portal.services.acting import Actor
 
 
 @pytest.fixture
@@ -90,3 +91,16 @@ def test_a_leaked_key_of_one_bought_elsewhere_is_replaced_and_revoked_there(fact
     answer = renewing_one.replace_compromised(elsewhere.id, "", "cli", now)
     assert (answer.was_started, answer.is_revoked_after) == (True, False)
     assert session.scalars(select(Revocation)).all() == []
+
+
+def test_a_customer_may_have_back_what_they_cancelled(
+    factory, cast, certificate, hosting, actor, session, now
+):
+    taken_back = factory.renewal(hosting, state=RenewalState.CANCELLED, next_attempt_at=None)
+    renewal = renewing_one.schedule_again(certificate.id, actor, now)
+    assert (renewal.state, renewal.sequence) == (RenewalState.WAITING, taken_back.sequence + 1)
+    assert renewal.next_attempt_at > now + timedelta(days=90)
+    with pytest.raises(DomainError, match="renewal_scheduled"):
+        renewing_one.schedule_again(certificate.id, actor, now)
+    with pytest.raises(DomainError, match="certificate_not_found"):
+        renewing_one.schedule_again(certificate.id, Actor(cast.charlie.id, cast.other_organisation.id), now)

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from portal.domain.errors import DomainError
 from portal.models.account import Role
 from portal.services import certificate_pages, deploying, renewing, timelines
-from portal.web.certificates import steps
+from portal.web.certificates import emergency_forms, steps
 from portal.web.certificates.blueprint import blueprint
 from portal.web.clock import now
 from portal.web.htmx import go_to, render
@@ -20,7 +20,13 @@ from portal.web.security import current_organisation, current_visitor, member_re
 def show(certificate_id: str) -> Response:
     """The page of a certificate."""
     found = certificate_pages.read(certificate_id, current_organisation().id, now())
-    return render("certificates/show.html", found=found, trail=steps.trail, certificate=found.certificate)
+    return render(
+        "certificates/show.html",
+        found=found,
+        trail=steps.trail,
+        certificate=found.certificate,
+        key_words=emergency_forms.key_words,
+    )
 
 
 @blueprint.get("/renewals/<renewal_id>/timeline")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.web.certificates import downloads, listing, overview, pages, uploads
+from portal.web.certificates import downloads, keys, listing, overview, pages, revocations, uploads
 from portal.web.certificates.blueprint import blueprint
 
-__all__ = ["blueprint", "downloads", "listing", "overview", "pages", "uploads"]
+__all__ = ["blueprint", "downloads", "keys", "listing", "overview", "pages", "revocations", "uploads"]
