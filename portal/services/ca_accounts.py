@@ -92,6 +92,11 @@ def find(name: str) -> CaAccount | None:
     return db.session.scalar(select(CaAccount).where(CaAccount.name == name))
 
 
+def find_by_id(account_id: str) -> CaAccount | None:
+    """The account of that id."""
+    return db.session.get(CaAccount, account_id)
+
+
 def get(name: str) -> CaAccount:
     """The account of that name. Raises DomainError("ca_account_unknown")."""
     account = find(name)

@@ -38,6 +38,12 @@ CUSTOMER = (
 
 OPERATOR = (
     Entry(_l("Operator dashboard"), "activity", "operator.dashboard", ("operator.",)),
+    Entry(
+        _l("CA accounts"),
+        "building",
+        "operator.authorities",
+        ("operator.authorities", "operator.pause_account", "operator.resume_account"),
+    ),
     Entry(_l("Manual orders"), "clipboard", "operator.manual_orders", ("operator.manual_order",)),
 )
 

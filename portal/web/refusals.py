@@ -101,6 +101,8 @@ SETTING_UP: Mapping[str, Any] = {
 WORK: Mapping[str, Any] = {
     "bound_another": _l("The cloud product holds another certificate than the one deployed."),
     "ca_account_gone": _l("The CA knows our account no more. It is registered again."),
+    "ca_busy": _l("The CA account has as many orders open as it may. This one waits for its turn."),
+    "ca_circuit_open": _l("The CA has not answered for some time. It is asked again shortly."),
     "ca_order_gone": _l("The CA has given the request up. It is made anew."),
     "ca_paused": _l("The operator has paused this CA."),
     "ca_rate_limited": _l("The CA allows no more requests at the moment."),
@@ -143,6 +145,7 @@ WORK: Mapping[str, Any] = {
     ),
     "unexpected": _l("Something broke on our side. It has been noted, and is tried again."),
     "validation_failed": _l("The CA could not verify %(name)s: %(said)s"),
+    "ca_order_refused": _l("The CA refuses to issue for %(name)s: %(said)s"),
 }
 
 #: Mails, and what operators do.
@@ -192,5 +195,6 @@ NEXT_STEPS: Mapping[str, Any] = {
     "not_live": _l("Check that the domain still points at this cloud product."),
     "spec_mismatch": _l("What you paid for is kept. The operator finds a product that fits, or refunds it."),
     "validation_failed": _LOOK_AT_DNS,
+    "ca_order_refused": _l("Mend what the CA names, then press “Try now”: it is ordered again."),
     **DNS_STEPS,
 }

@@ -12,12 +12,12 @@ from portal.services import failed_jobs, job_board, manual_order_pages, operatin
 from portal.web.clock import now
 from portal.web.htmx import go_to, render
 from portal.web.messages import message_for
-from portal.web.operator import manual_orders, words
+from portal.web.operator import authorities, manual_orders, words
 from portal.web.operator.blueprint import blueprint
 from portal.web.operator.blueprint import operator as _actor
 from portal.web.security import operator_required
 
-__all__ = ["blueprint", "manual_orders"]
+__all__ = ["authorities", "blueprint", "manual_orders"]
 
 
 def _back(message: str) -> Response:
