@@ -83,7 +83,12 @@ def order_anew(renewal: Renewal, account: CaAccount, placed: CaOrder | None, now
     failed = [one for one in placed.authorizations if one.state == "invalid"] if placed is not None else []
     if failed:
         said = (failed[0].error or "")[:300]
-        failure = AdapterError("validation_failed", permanent=True, name=failed[0].name, said=said)
+        failure = AdapterError(
+            "ca_order_refused" if account.kind == "manual" else "validation_failed",
+            permanent=True,
+            name=failed[0].name,
+            said=said,
+        )
         ca_capacity.note_failure(account, failure, now)
     else:
         failure = AdapterError("ca_order_gone", permanent=False)
