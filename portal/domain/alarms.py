@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from portal.domain import validation
 from portal.domain.due import ALARM_PARTS
 from portal.domain.renewal import lead_time
 
@@ -68,19 +69,23 @@ RANK: Mapping[AlarmKind, int] = {
 CONTACTS_FROM_RUNG = 2
 
 #: What stops a renewal and lies with the customer. Everything else is the operators' to mend.
-CUSTOMER_CAN_MEND = frozenset(
-    {
-        "bound_another",
-        "cloud_credentials",
-        "cloud_permission",
-        "cloud_target_gone",
-        "cloud_target_refused",
-        "dns_delegation_broken",
-        "dns_outside_zone",
-        "live_unreachable",
-        "not_live",
-        "validation_failed",
-    }
+CUSTOMER_CAN_MEND = (
+    frozenset(
+        {
+            "bound_another",
+            "cloud_credentials",
+            "cloud_permission",
+            "cloud_target_gone",
+            "cloud_target_refused",
+            "dns_delegation_broken",
+            "dns_outside_zone",
+            "live_unreachable",
+            "not_live",
+            "validation_failed",
+            "ca_order_refused",
+        }
+    )
+    | validation.CUSTOMER_CAN_MEND
 )
 
 

@@ -25,6 +25,31 @@ class Severity(StrEnum):
     BLOCKING = "blocking"
 
 
+#: What a rehearsal finds that lies with the customer; portal.web.preflight_words says what to do about each.
+CUSTOMER_CAN_MEND = frozenset(
+    {
+        "caa_closed",
+        "caa_critical_unknown",
+        "caa_forbids",
+        "caa_other_account",
+        "caa_other_method",
+        "delegation_elsewhere",
+        "delegation_loops",
+        "delegation_missing",
+        "dns_address_forbidden",
+        "dns_credentials",
+        "dns_permission",
+        "dns_zone_missing",
+        "dnssec_bogus",
+        "http_address_forbidden",
+        "http_redirect_refused",
+        "http_unreachable",
+        "http_wrong_answer",
+        "wildcard_needs_dns",
+    }
+)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was looked at; `code` has a sentence in portal.web.messages, `params` fill it."""

@@ -12,20 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from portal.adapters.errors import AdapterError
 from portal.domain.alarms import AlarmKind
 from portal.domain.checks import TRANSITIONS, WEEK, CheckEvent, CheckState, CheckSubject, next_look, week_of
 from portal.domain.notices import NoticeKind
+from portal.domain.renewal import RenewalState
 from portal.domain.validation import NameReport, Severity, ValidationMethod
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
-from portal.models.hosting import Hosting
+from portal.models.hosting import Hosting, Renewal
 from portal.models.validation import DomainValidation, HostingCheck
 from portal.queue import JobName
 from portal.services import alarms, domain_validations, noticing, preflight, renewal_windows
 from portal.services.check_rows import begin, end, find, look_again, look_now
 from portal.services.hosting import ACTIVE
 from portal.services.operations import Advance, Kind, Wait
+from portal.services.ringing import wake
 
 __all__ = ["KIND", "ValidationStatus", "begin", "end", "look_again", "look_now", "validation_status"]
 
@@ -97,6 +101,7 @@ def _tell(
     if reason is None:
         _clear(check, now)
         _clear_for_operators(account, reports, now)
+        _wake_renewal(check, now)
     elif reason.code in preflight.OPERATORS_MEND:
         _raise_for_operators(reason, account, now)
     else:
@@ -105,6 +110,17 @@ def _tell(
         _raise(check, words, now)
         _tell_contacts(check, reports, reason, now)
     db.session.commit()
+
+
+def _wake_renewal(check: HostingCheck, now: datetime) -> None:
+    """A renewal that its own rehearsal stopped need not wait for its next try."""
+    stopped = select(Renewal.id).where(
+        Renewal.hosting_id == check.hosting_id,
+        Renewal.state == RenewalState.STARTED,
+        Renewal.stopped_at.is_not(None),
+    )
+    for renewal_id in db.session.scalars(stopped).all():
+        wake(Renewal, renewal_id, now)
 
 
 def _tell_contacts(
