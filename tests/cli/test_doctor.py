@@ -17,9 +17,10 @@ from portal.cli import context, doctor
 from portal.doorbell import own_connection, redis_connection
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
-from portal.services import ca_accounts, checkup, heartbeats, scanning
+from portal.services import ca_accounts, checkup, delegation, heartbeats, scanning
 from portal.services.findings import Finding, Health
 from portal.settings import Settings
+from tests.dns_server import dns_server
 from tests.factories import Factory
 from tests.servers import MailServer
 
@@ -133,3 +134,19 @@ def test_the_command_prints_a_table_and_says_what_to_mend(
     assert "workers" in done.output
     assert "start one: python -m jobs.worker" in done.output
     assert "Traceback" not in done.output
+
+
+def test_a_delegation_zone_is_tried_out(
+    core_app: Flask, settings: Settings, now: datetime, session: Any
+) -> None:
+    assert findings(settings, now)["delegation zone"].health is Health.OK
+    with dns_server("svc.test") as server:
+        given = {"server": server.address, "zone": "svc.test"}
+        delegation.set_up("svc.test", "rfc2136", given, server.address, "cli", now)
+        found = findings(settings, now)["delegation zone"]
+        assert (found.health, found.detail) == (Health.OK, "svc.test: a trial record was written and seen")
+        assert [one for name in server.records for one in server.txt(name)] == []
+    found = findings(settings, now)["delegation zone"]
+    assert found.health is Health.BROKEN
+    assert "dns_unavailable" in found.detail
+    assert "portal delegation probe" in found.mend
