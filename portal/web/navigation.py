@@ -45,6 +45,7 @@ OPERATOR = (
         ("operator.authorities", "operator.pause_account", "operator.resume_account"),
     ),
     Entry(_l("Manual orders"), "clipboard", "operator.manual_orders", ("operator.manual_order",)),
+    Entry(_l("Replacement"), "refresh-alert", "operator.replacements", ("operator.replacement",)),
 )
 
 

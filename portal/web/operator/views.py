@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from flask import Response, flash, url_for
@@ -25,15 +26,16 @@ def _back(message: str) -> Response:
     return go_to(url_for("operator.dashboard"))
 
 
-def _signs_of_life(heartbeats: dict[str, datetime], moment: datetime) -> list[dict[str, Any]]:
+def _signs_of_life(heartbeats: Mapping[str, datetime], moment: datetime) -> list[dict[str, Any]]:
     """The heartbeats that there should be, and whether they are too old."""
+    limits = watching.silence_limits(settings())
     return [
         {
             "label": label,
             "at": (at := heartbeats.get(name)),
-            "is_silent": at is None or moment - at > timedelta(seconds=seconds),
+            "is_silent": at is None or moment - at > limits[name],
         }
-        for name, (label, seconds) in words.HEARTBEATS.items()
+        for name, label in words.HEARTBEATS.items()
     ]
 
 
@@ -46,7 +48,9 @@ def _dashboard_context() -> dict[str, Any]:
         "situation": situation,
         "board": board,
         "manual_orders": manual_order_pages.list_open(),
-        "signs": _signs_of_life(dict(situation.heartbeats), moment),
+        "signs": _signs_of_life(situation.heartbeats, moment),
+        "alarms": alarm_board.read(),
+        "alarm_words": alarm_words,
         "stands_for": operating.stand_for(jobs),
         "words": words,
         "message_for": message_for,
