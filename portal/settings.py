@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 
 #: Uploads of certificates and keys are small; whatever is larger is refused before it is read.
@@ -188,6 +189,34 @@ def _master_keys(env: Mapping[str, str], data_dir: Path) -> tuple[Mapping[int, b
     return parse_master_keys(kept_secret(path, f"1:{secrets.token_hex(32)}")), path
 
 
+def _pace(env: Mapping[str, str]) -> dict[str, Any]:
+    """How quick things are, in seconds."""
+    return {
+        "lease_seconds": _number(env, "PORTAL_LEASE_SECONDS", 60),
+        "ring_again_seconds": _number(env, "PORTAL_RING_AGAIN_SECONDS", 30),
+        "tick_seconds": int(_number(env, "PORTAL_TICK_SECONDS", 2)),
+        "sweep_seconds": int(_number(env, "PORTAL_SWEEP_SECONDS", 60)),
+        "scheduler_silent_after": _number(env, "PORTAL_SCHEDULER_SILENT_AFTER", 60),
+        "worker_silent_after": _number(env, "PORTAL_WORKER_SILENT_AFTER", 200),
+        "overdue_after": _number(env, "PORTAL_OVERDUE_AFTER", 300),
+        "clock_tolerance": _number(env, "PORTAL_CLOCK_TOLERANCE", 600),
+        "watch_seconds": _number(env, "PORTAL_WATCH_SECONDS", 30),
+        "alarm_grace": _number(env, "PORTAL_ALARM_GRACE", 120),
+        "propagation_seconds": _number(env, "PORTAL_PROPAGATION_SECONDS", 900),
+        "step_timeout": _number(env, "PORTAL_STEP_TIMEOUT", 20),
+    }
+
+
+def _validation(env: Mapping[str, str]) -> dict[str, Any]:
+    """How names are looked at."""
+    return {
+        "challenge_http_port": int(_number(env, "PORTAL_CHALLENGE_HTTP_PORT", 80)),
+        "challenge_https_port": int(_number(env, "PORTAL_CHALLENGE_HTTPS_PORT", 443)),
+        "name_server_port": int(_number(env, "PORTAL_NAME_SERVER_PORT", 53)),
+        "dnssec_probe": _text(env, "PORTAL_DNSSEC_PROBE", "."),
+    }
+
+
 def from_env(env: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Every variable has a `_FILE` variant. Raises SettingsError."""
     env = os.environ if env is None else env
@@ -213,25 +242,11 @@ def from_env(env: Mapping[str, str] | None = None) -> Settings:
         aliyun_endpoints=_json(env, "PORTAL_ALIYUN_ENDPOINTS"),
         allowed_networks=tuple(_text(env, "PORTAL_ALLOWED_NETWORKS").replace(",", " ").split()),
         hosting_window_days=int(_number(env, "PORTAL_HOSTING_WINDOW_DAYS", 15)),
-        lease_seconds=_number(env, "PORTAL_LEASE_SECONDS", 60),
-        ring_again_seconds=_number(env, "PORTAL_RING_AGAIN_SECONDS", 30),
-        tick_seconds=int(_number(env, "PORTAL_TICK_SECONDS", 2)),
-        sweep_seconds=int(_number(env, "PORTAL_SWEEP_SECONDS", 60)),
-        scheduler_silent_after=_number(env, "PORTAL_SCHEDULER_SILENT_AFTER", 60),
-        worker_silent_after=_number(env, "PORTAL_WORKER_SILENT_AFTER", 200),
-        overdue_after=_number(env, "PORTAL_OVERDUE_AFTER", 300),
-        clock_tolerance=_number(env, "PORTAL_CLOCK_TOLERANCE", 600),
-        watch_seconds=_number(env, "PORTAL_WATCH_SECONDS", 30),
-        alarm_grace=_number(env, "PORTAL_ALARM_GRACE", 120),
         heartbeat_url=_text(env, "PORTAL_HEARTBEAT_URL"),
-        propagation_seconds=_number(env, "PORTAL_PROPAGATION_SECONDS", 900),
-        step_timeout=_number(env, "PORTAL_STEP_TIMEOUT", 20),
-        challenge_http_port=int(_number(env, "PORTAL_CHALLENGE_HTTP_PORT", 80)),
-        name_server_port=int(_number(env, "PORTAL_NAME_SERVER_PORT", 53)),
-        challenge_https_port=int(_number(env, "PORTAL_CHALLENGE_HTTPS_PORT", 443)),
-        dnssec_probe=_text(env, "PORTAL_DNSSEC_PROBE", "."),
         default_locale=_text(env, "PORTAL_DEFAULT_LOCALE", "zh_Hans"),
         default_timezone=_text(env, "PORTAL_DEFAULT_TIMEZONE", "Asia/Shanghai"),
         log_json=_text(env, "PORTAL_LOG_FORMAT", "json") == "json",
         faults=FaultPlan(_json(env, "PORTAL_FAULTS")),
+        **_pace(env),
+        **_validation(env),
     )
