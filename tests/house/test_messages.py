@@ -13,7 +13,7 @@ from portal.adapters.cloud import errors as cloud_errors
 from portal.web import messages
 from tests.house.sources import ours, tree_of
 
-RAISED = {"DomainError", "AdapterError", "VaultError"}
+RAISED = {"DomainError", "AdapterError", "VaultError", "Finding", "_finding", "_Odd"}
 #: Codes that reach an error through a variable: ca/base.py names them, issuance.py returns them.
 BY_NAME = {
     "ca_order_gone",
