@@ -9,16 +9,25 @@ from typing import Any
 from flask import Response, flash, url_for
 from flask_babel import gettext as _
 
-from portal.services import failed_jobs, job_board, manual_order_pages, operating, operator_acts
+from portal.services import (
+    alarm_board,
+    failed_jobs,
+    job_board,
+    manual_order_pages,
+    operating,
+    operator_acts,
+    watching,
+)
+from portal.services.operations import settings
 from portal.web.clock import now
 from portal.web.htmx import go_to, render
 from portal.web.messages import message_for
-from portal.web.operator import authorities, manual_orders, words
+from portal.web.operator import alarm_words, authorities, manual_orders, replacements, words
 from portal.web.operator.blueprint import blueprint
 from portal.web.operator.blueprint import operator as _actor
 from portal.web.security import operator_required
 
-__all__ = ["authorities", "blueprint", "manual_orders"]
+__all__ = ["authorities", "blueprint", "manual_orders", "replacements"]
 
 
 def _back(message: str) -> Response:
