@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Any
+
+import pytest
 
 from portal.adapters.ca.base import Authorization, CaOrder, CaOrderState, Challenge, ChallengeKind
+from portal.adapters.errors import AdapterError
+from portal.domain.validation import ValidationMethod
 from portal.models.account import Organisation
 from portal.models.catalogue import CaAccount
 from portal.models.hosting import Renewal
@@ -17,6 +22,8 @@ from tests.factories import Factory
 
 SERVICE_ZONE, CUSTOMER_ZONE = "svc.test", "customer.test"
 ZONES = (SERVICE_ZONE, CUSTOMER_ZONE)
+NAME = f"shop.{CUSTOMER_ZONE}"
+RECORD = f"_acme-challenge.{NAME}"
 
 
 def options_of(named: Bind, zone: str) -> dict[str, str]:
@@ -78,3 +85,21 @@ def order_of(*authorizations: Authorization) -> CaOrder:
 
 def value_of(one: Authorization) -> str:
     return one.challenges[0].dns_value
+
+
+def use(method: ValidationMethod, named: Bind, actor: Actor, now: datetime, name: str = NAME) -> str:
+    """Have a name proved by a method, its customer's part done; returns where the record will be."""
+    if method is ValidationMethod.DELEGATION:
+        if delegation.find_verified() is None:
+            service_zone(named, now)
+        row = domain_validations.set_method(actor.organisation_id, name, method, actor, now)
+        return delegate(named, row)
+    chosen = credential(named, actor, now).id if method is ValidationMethod.CREDENTIALS else None
+    domain_validations.set_method(actor.organisation_id, name, method, actor, now, chosen)
+    return f"_acme-challenge.{name}"
+
+
+def code_of(call: Any) -> tuple[str, bool]:
+    with pytest.raises(AdapterError) as caught:
+        call()
+    return caught.value.code, caught.value.permanent
