@@ -27,7 +27,7 @@ from portal.doorbell import EvictingRedisError, redis_connection, refuse_evictio
 from portal.extensions import db
 from portal.models.account import User
 from portal.models.catalogue import PriceBook, Product
-from portal.services import heartbeats, rewrapping, scanning
+from portal.services import alarm_board, heartbeats, rewrapping, scanning, watching
 from portal.services.findings import Check, Finding, Health
 from portal.services.outside_checks import (
     ca_accounts_check,
@@ -137,7 +137,8 @@ def _workers(_settings: Settings, _now: datetime) -> Finding:
 
 def _scheduler(settings: Settings, now: datetime) -> Finding:
     last = heartbeats.last_beat(heartbeats.SCHEDULER)
-    if heartbeats.is_silent(heartbeats.SCHEDULER, now, settings.scheduler_silent_after):
+    late = watching.limits(settings).scheduler.total_seconds()
+    if heartbeats.is_silent(heartbeats.SCHEDULER, now, late):
         detail = "never heard of" if last is None else f"silent since {last:%Y-%m-%d %H:%M:%S} UTC"
         return Finding("scheduler", Health.BROKEN, detail, "start it: python -m jobs.schedule, or portal up")
     return Finding("scheduler", Health.OK, f"heard {(now - (last or now)).total_seconds():.0f} s ago")
@@ -145,13 +146,30 @@ def _scheduler(settings: Settings, now: datetime) -> Finding:
 
 def _scan(settings: Settings, now: datetime) -> Finding:
     last = heartbeats.last_beat(scanning.SCAN)
-    late = max(settings.scheduler_silent_after, 2.0 * settings.sweep_seconds)
+    late = watching.limits(settings).scan.total_seconds()
     if heartbeats.is_silent(scanning.SCAN, now, late):
         detail = "never finished" if last is None else f"last finished {last:%Y-%m-%d %H:%M:%S} UTC"
         return Finding(
             "expiry scan", Health.BROKEN, detail, "see the workers' log; portal scan runs one here"
         )
     return Finding("expiry scan", Health.OK, f"finished {(now - (last or now)).total_seconds():.0f} s ago")
+
+
+def _watchdog(settings: Settings, now: datetime) -> Finding:
+    last = heartbeats.last_beat(heartbeats.WATCHDOG)
+    late = watching.silence_limits(settings)[heartbeats.WATCHDOG].total_seconds()
+    if heartbeats.is_silent(heartbeats.WATCHDOG, now, late):
+        detail = "never heard of" if last is None else f"silent since {last:%Y-%m-%d %H:%M:%S} UTC"
+        return Finding("watchdog", Health.WARNING, detail, "start it: python -m jobs.watchdog, or portal up")
+    return Finding("watchdog", Health.OK, f"heard {(now - (last or now)).total_seconds():.0f} s ago")
+
+
+def _alarms(_settings: Settings, _now: datetime) -> Finding:
+    counts = alarm_board.read().counts
+    if counts:
+        detail = ", ".join(f"{kind.value}: {count}" for kind, count in counts.items())
+        return Finding("alarms", Health.WARNING, detail, "see the operator page, which says what to do")
+    return Finding("alarms", Health.OK, "none is open")
 
 
 def _base_url(settings: Settings, _now: datetime) -> Finding:
@@ -206,6 +224,8 @@ CHECKS = (
     Check("workers", _workers, "mend Redis first"),
     Check("scheduler", _scheduler, "mend the database first"),
     Check("expiry scan", _scan, "mend the database first"),
+    Check("watchdog", _watchdog, "mend the database first"),
+    Check("alarms", _alarms, "mend the database first"),
     Check("base address", _base_url, "check PORTAL_BASE_URL"),
     Check("mail", _mail, "check PORTAL_MAIL_URL: without mail nobody is told anything"),
     Check("operators", _operator, "mend the database first"),

@@ -38,6 +38,17 @@ def limits(settings: Settings) -> Limits:
     )
 
 
+def silence_limits(settings: Settings) -> dict[str, timedelta]:
+    """By the name of a heartbeat: how long it may be missing."""
+    known = limits(settings)
+    watchdog = timedelta(seconds=2 * settings.watch_seconds + settings.step_timeout)
+    return {
+        heartbeats.SCAN: known.scan,
+        heartbeats.SCHEDULER: known.scheduler,
+        heartbeats.WATCHDOG: watchdog,
+    }
+
+
 def examine(settings: Settings, now: datetime, watched_since: datetime) -> list[Trouble]:
     """What is wrong with the installation as a whole; changes nothing."""
     return judge(read(now), limits(settings), now, watched_since)

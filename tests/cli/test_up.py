@@ -70,7 +70,7 @@ def test_it_brings_everything_up_and_takes_it_down(folder: Path) -> None:
         assert f"already runs on {folder} (process {process.pid})" in again.stderr
         survive_the_death_of_redis(folder, url)
         started = children(folder)
-        assert len(started) == 4
+        assert len(started) == 5
         process.send_signal(signal.SIGINT)
         assert process.wait(40) == 0
     assert not any(is_running(pid) for pid in started)

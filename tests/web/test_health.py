@@ -1,9 +1,13 @@
-"""`/healthz` and `/readyz`."""
+"""`/healthz`, `/readyz` and `/healthz/jobs`."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from sqlalchemy import text
+
+from portal.services import heartbeats
 
 
 def test_a_process_that_answers_is_healthy(client):
@@ -46,3 +50,31 @@ class TestWithoutRedis:
         client.post("/logout")
         statuses = {client.log_in(cast.bob, "wrong").status_code for _ in range(16)}
         assert statuses == {422, 429}
+
+
+class TestJobs:
+    """Whether the work in the background goes on, by the rules of the watchdog."""
+
+    def test_without_a_sign_of_life_it_does_not(self, client):
+        answer = client.get("/healthz/jobs")
+        assert answer.status_code == 503
+        assert answer.json == {
+            "status": "failing",
+            "failing": ["scan_silent", "scheduler_silent", "workers_silent"],
+        }
+
+    @pytest.fixture
+    def alive(self, client):
+        moment = datetime.now(UTC)
+        for name in (heartbeats.SCAN, heartbeats.SCHEDULER, heartbeats.REDIS, "worker:here:1"):
+            heartbeats.beat(name, moment)
+        return moment
+
+    def test_while_everybody_lives_it_does(self, client, alive):
+        answer = client.get("/healthz/jobs")
+        assert (answer.status_code, answer.json) == (200, {"status": "ok", "failing": []})
+
+    def test_overdue_work_fails(self, client, alive, factory, cast):
+        hosting = factory.hosting(factory.certificate(cast.organisation))
+        factory.renewal(hosting, due=alive - timedelta(minutes=6))
+        assert client.get("/healthz/jobs").json["failing"] == ["work_overdue"]

@@ -28,6 +28,8 @@ QUEUES: Mapping[QueueName, Any] = {
     QueueName.RENEWAL: _l("Renewals and orders"),
     QueueName.DEPLOYMENT: _l("Deployments"),
     QueueName.NOTICE: _l("Mails"),
+    QueueName.CHECK: _l("Checks"),
+    QueueName.KEY: _l("RSA keys"),
 }
 
 JOBS: Mapping[JobName, Any] = {
@@ -38,6 +40,11 @@ JOBS: Mapping[JobName, Any] = {
     JobName.ADVANCE_ORDERS: _l("Advance orders"),
     JobName.SEND_NOTICES: _l("Send mails"),
     JobName.HOUSEKEEPING: _l("Housekeeping"),
+    JobName.MAKE_KEYS: _l("Make RSA keys"),
+    JobName.ADVANCE_CHECKS: _l("Look at hosted certificates"),
+    JobName.ADVANCE_REVOCATIONS: _l("Advance revocations"),
+    JobName.READ_CRLS: _l("Read revocation lists"),
+    JobName.ADVANCE_REPLACEMENTS: _l("Advance mass replacements"),
 }
 
 NOTICES: Mapping[NoticeKind, Any] = {
@@ -56,10 +63,11 @@ NOTICES: Mapping[NoticeKind, Any] = {
     NoticeKind.REVOKED: _l("Revoked"),
 }
 
-#: Heartbeats: their name, and after how many seconds of silence they are alarming.
-HEARTBEATS: Mapping[str, tuple[Any, int]] = {
-    "scheduler": (_l("Scheduler"), 60),
-    "scan": (_l("Last finished scan"), 120),
+#: The processes that leave heartbeats, and what they are called.
+HEARTBEATS: Mapping[str, Any] = {
+    "scheduler": _l("Scheduler"),
+    "scan": _l("Last finished scan"),
+    "watchdog": _l("Watchdog"),
 }
 
 
