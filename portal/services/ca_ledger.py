@@ -11,7 +11,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.adapters.ca.ledger import KeptOrder, Revoked
 from portal.adapters.errors import AdapterError
-from portal.clock import utc_now
 from portal.domain.manual_order import TRANSITIONS, ManualOrderEvent, ManualOrderState
 from portal.domain.states import advance
 from portal.extensions import Model, db
@@ -31,14 +30,14 @@ class DatabaseLedger:
     def __init__(self, account_id: str) -> None:
         self._account_id = account_id
 
-    def place(self, names: Sequence[str]) -> KeptOrder:
+    def place(self, names: Sequence[str], now: datetime) -> KeptOrder:
         """Keep a new order."""
         order = ManualOrder(
             id=new_id(),
             ca_account_id=self._account_id,
             state=ManualOrderState.PLACED,
             names=list(names),
-            created_at=utc_now(),
+            created_at=now,
         )
         db.session.add(order)
         db.session.commit()
@@ -50,7 +49,7 @@ class DatabaseLedger:
         db.session.commit()
         return kept(order) if order is not None else None
 
-    def submit(self, order_id: str, csr_pem: str) -> KeptOrder:
+    def submit(self, order_id: str, csr_pem: str, now: datetime) -> KeptOrder:
         """Give an order its CSR and tell the operators; one that has its CSR stays as it is.
 
         Raises AdapterError("ca_order_gone").
@@ -59,31 +58,31 @@ class DatabaseLedger:
         if order is None:
             raise AdapterError("ca_order_gone", permanent=False)
         if order.state is ManualOrderState.PLACED:
-            self._submit(order, csr_pem)
+            self._submit(order, csr_pem, now)
         db.session.commit()
         return kept(order)
 
-    def revoke(self, serial: int, reason: int, not_after: datetime) -> None:
+    def revoke(self, serial: int, reason: int, not_after: datetime, now: datetime) -> None:
         """Add a line to the revocation list; the first one for a serial stays."""
-        values = {"serial": f"{serial:x}", "reason": reason, "not_after": not_after, "revoked_at": utc_now()}
+        values = {"serial": f"{serial:x}", "reason": reason, "not_after": not_after, "revoked_at": now}
         _insert_if_absent(CaRevocation, {"ca_account_id": self._account_id, **values})
         db.session.commit()
 
-    def revoked(self) -> tuple[Revoked, ...]:
+    def revoked(self, now: datetime) -> tuple[Revoked, ...]:
         """The lines of the revocation list."""
-        recent = CaRevocation.not_after > utc_now() - EXPIRED_KEPT
+        recent = CaRevocation.not_after > now - EXPIRED_KEPT
         query = select(CaRevocation).where(CaRevocation.ca_account_id == self._account_id, recent)
         rows = db.session.scalars(query).all()
         db.session.commit()
         return tuple(Revoked(int(row.serial, 16), row.reason, row.revoked_at, row.not_after) for row in rows)
 
-    def bind(self, order: str, key: str) -> bool:
+    def bind(self, order: str, key: str, now: datetime) -> bool:
         """Whether the order is for this key; the first key that is given for it decides (by the primary key)."""
         where = (CaOrderKey.ca_account_id == self._account_id, CaOrderKey.order_sha256 == order)
         known = db.session.scalar(select(CaOrderKey.key_sha256).where(*where))
         if known is None:
             values = {"ca_account_id": self._account_id, "order_sha256": order, "key_sha256": key}
-            _insert_if_absent(CaOrderKey, {**values, "created_at": utc_now()})
+            _insert_if_absent(CaOrderKey, {**values, "created_at": now})
             db.session.commit()
             known = db.session.scalar(select(CaOrderKey.key_sha256).where(*where))
         db.session.commit()
@@ -95,8 +94,7 @@ class DatabaseLedger:
         )
         return db.session.scalar(query.execution_options(populate_existing=True))
 
-    def _submit(self, order: ManualOrder, csr_pem: str) -> None:
-        now = utc_now()
+    def _submit(self, order: ManualOrder, csr_pem: str, now: datetime) -> None:
         to_state = advance(TRANSITIONS, ManualOrderState.PLACED, ManualOrderEvent.SUBMIT)
         placed = update(ManualOrder).where(ManualOrder.id == order.id, ManualOrder.state == order.state)
         result = db.session.execute(placed.values(state=to_state, csr_pem=csr_pem))

@@ -23,6 +23,7 @@ from tests.factories import Cast, Factory
 
 Db = scoped_session[Session]
 NAMES = ("a.example.com", "b.example.com")
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def csr(number: int = 0) -> str:
 def test_an_order_is_kept_and_found_by_its_own_account_alone(
     ledger: DatabaseLedger, factory: Factory
 ) -> None:
-    placed = ledger.place(NAMES)
+    placed = ledger.place(NAMES, NOW)
     assert (placed.names, placed.state) == (NAMES, ManualOrderState.PLACED)
     assert ledger.find(placed.id) == placed
     assert DatabaseLedger(factory.ca_account().id).find(placed.id) is None
@@ -46,8 +47,8 @@ def test_an_order_is_kept_and_found_by_its_own_account_alone(
 def test_submitting_twice_is_one_change_and_one_alarm(
     ledger: DatabaseLedger, session: Db, cast: Cast
 ) -> None:
-    placed = ledger.place(NAMES)
-    seen = [ledger.submit(placed.id, csr(number)) for number in range(2)]
+    placed = ledger.place(NAMES, NOW)
+    seen = [ledger.submit(placed.id, csr(number), NOW) for number in range(2)]
     assert seen[0] == seen[1]
     assert seen[0].state == ManualOrderState.UNDER_REVIEW
     changes = session.scalars(select(HistoryEntry).where(HistoryEntry.subject_id == placed.id)).all()
@@ -59,29 +60,29 @@ def test_submitting_twice_is_one_change_and_one_alarm(
 
 def test_an_order_that_nobody_placed_cannot_be_submitted(ledger: DatabaseLedger) -> None:
     with pytest.raises(AdapterError, match="ca_order_gone"):
-        ledger.submit("0" * 32, csr())
+        ledger.submit("0" * 32, csr(), NOW)
 
 
 def test_the_first_key_of_an_order_is_its_key(ledger: DatabaseLedger, factory: Factory) -> None:
-    assert [ledger.bind("o" * 64, key * 64) for key in "aba"] == [True, False, True]
-    assert ledger.bind("p" * 64, "b" * 64)
-    assert DatabaseLedger(factory.ca_account().id).bind("o" * 64, "b" * 64)
+    assert [ledger.bind("o" * 64, key * 64, NOW) for key in "aba"] == [True, False, True]
+    assert ledger.bind("p" * 64, "b" * 64, NOW)
+    assert DatabaseLedger(factory.ca_account().id).bind("o" * 64, "b" * 64, NOW)
 
 
 def test_a_serial_is_listed_once(ledger: DatabaseLedger) -> None:
-    not_after = datetime.now(UTC) + timedelta(days=90)
+    not_after = NOW + timedelta(days=90)
     serial = (1 << 158) + 7
     for reason in (1, 4):
-        ledger.revoke(serial, reason, not_after)
-    (line,) = ledger.revoked()
+        ledger.revoke(serial, reason, not_after, NOW)
+    (line,) = ledger.revoked(NOW)
     assert (line.serial, line.reason, line.not_after) == (serial, 1, not_after)
 
 
 def test_what_expired_long_ago_is_not_looked_at(ledger: DatabaseLedger, session: Db) -> None:
-    now = datetime.now(UTC)
+    now = NOW
     for number, days in enumerate((-9, -7, 1), 1):
-        ledger.revoke(number, 0, now + timedelta(days=days))
-    assert sorted(one.serial for one in ledger.revoked()) == [2, 3]
+        ledger.revoke(number, 0, now + timedelta(days=days), now)
+    assert sorted(one.serial for one in ledger.revoked(NOW)) == [2, 3]
     assert len(session.scalars(select(CaRevocation)).all()) == 3
 
 

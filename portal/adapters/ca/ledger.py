@@ -34,9 +34,9 @@ class Revoked:
 
 
 class Ledger(Protocol):
-    """Bound to one CA account. Calls are short transactions of their own."""
+    """Bound to one CA account. Calls are short transactions of their own; `now` is aware UTC."""
 
-    def place(self, names: Sequence[str]) -> KeptOrder:
+    def place(self, names: Sequence[str], now: datetime) -> KeptOrder:
         """Keep a new order."""
         ...
 
@@ -44,18 +44,18 @@ class Ledger(Protocol):
         """An order of this account."""
         ...
 
-    def submit(self, order_id: str, csr_pem: str) -> KeptOrder:
+    def submit(self, order_id: str, csr_pem: str, now: datetime) -> KeptOrder:
         """Give an order its CSR, so that operators can hand it in. Safe to repeat."""
         ...
 
-    def revoke(self, serial: int, reason: int, not_after: datetime) -> None:
+    def revoke(self, serial: int, reason: int, not_after: datetime, now: datetime) -> None:
         """Add a line to the revocation list. Safe to repeat: the first one stays."""
         ...
 
-    def revoked(self) -> tuple[Revoked, ...]:
+    def revoked(self, now: datetime) -> tuple[Revoked, ...]:
         """The lines of the revocation list, without those of certificates that expired long ago."""
         ...
 
-    def bind(self, order: str, key: str) -> bool:
+    def bind(self, order: str, key: str, now: datetime) -> bool:
         """Whether the order (a text that stands for it) is for this key (likewise): the first key given is the one."""
         ...

@@ -55,7 +55,8 @@ class ManualCa:
         """Keep an order. Raises AdapterError("ca_refused") for no names."""
         if not names:
             raise refused("an order has names")
-        return CaOrder(url_of(self._kept().place(tuple(dict.fromkeys(names))).id), CaOrderState.READY)
+        placed = self._kept().place(tuple(dict.fromkeys(names)), datetime.now(UTC))
+        return CaOrder(url_of(placed.id), CaOrderState.READY)
 
     def get_order(self, url: str) -> CaOrder:
         """As the operators left it. A refused one says why, as its names' failed checks do."""
@@ -71,7 +72,7 @@ class ManualCa:
             raise AdapterError("ca_order_gone", permanent=False)
         if order.state == ManualOrderState.PLACED:
             read_csr(csr_pem, order.names)
-            order = self._kept().submit(order.id, csr_pem)
+            order = self._kept().submit(order.id, csr_pem, datetime.now(UTC))
         return _as_seen(order)
 
     def download(self, url: str, csr_pem: str) -> str:  # noqa: ARG002

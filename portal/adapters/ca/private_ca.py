@@ -131,7 +131,7 @@ class PrivateCa:
         leaf = _read_leaf(leaf_pem)
         if not is_issued_by(leaf, self._issuer.certificate):
             raise refused("the certificate is not one of this CA")
-        self._ledger.revoke(leaf.serial_number, reason, leaf.not_valid_after_utc)
+        self._ledger.revoke(leaf.serial_number, reason, leaf.not_valid_after_utc, datetime.now(UTC))
 
     def renewal_info(self, certificate_id: str) -> RenewalInfo | None:  # noqa: ARG002
         """It has no wishes of its own."""
@@ -147,7 +147,7 @@ class PrivateCa:
 
     def crl(self, now: datetime) -> bytes:
         """The full revocation list (DER, RFC 5280), for seven days from `now`'s hour."""
-        return make_crl(self._ledger.revoked() if self._ledger else (), self._issuer, now)
+        return make_crl(self._ledger.revoked(now) if self._ledger else (), self._issuer, now)
 
     def _read(self, url: str) -> PrivateOrder:
         return private_order.read(url, self._order_key, self._terms)
@@ -168,7 +168,8 @@ class PrivateCa:
         if not_after <= order.created_at:
             raise refused("the issuing certificate has expired")
         encoded = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        if self._ledger and not self._ledger.bind(_digest(order.url.encode()), _digest(encoded)):
+        stood_for = (_digest(order.url.encode()), _digest(encoded))
+        if self._ledger and not self._ledger.bind(*stood_for, datetime.now(UTC)):
             raise refused("the order was finalized for another key")
         serial = serial_for(order.url, public_key, self._order_key)
         terms = order.terms
