@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from portal.domain.rate_limits import read_limits, read_max_in_flight
+from portal.domain.rate_limits import Limit, read_limits, read_max_in_flight
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
 from portal.models.hosting import Renewal
@@ -54,14 +54,26 @@ def set_limits(
     given = {"limits": limits, "max_in_flight": max_in_flight}
     changed = {key: value for key, value in given.items() if value is not None}
     config = {**account.config, **changed}
-    read_limits(config)
     read_max_in_flight(config)
+    _count_anew(account, read_limits(account.config), read_limits(config), now)
     account.config = {key: value for key, value in config.items() if value not in ("", None)}
     ca_buckets.forget(account.id, ca_quota.QUEUE)
     _wake(account, _LIMITED, now)
     _audit(account, "ca_account.set_limits", actor, now, ip, **changed)
     db.session.commit()
     return account
+
+
+def _count_anew(account: CaAccount, old: Iterable[Limit], new: Iterable[Limit], now: datetime) -> None:
+    """A bucket is a moment, and means as many tokens as its limit says: those that were taken stay taken."""
+    wanted = {one.name: one for one in new}
+    changed = {one.name: one for one in old if wanted.get(one.name) not in (None, one)}
+    for (name, scope), full_at in ca_buckets.fullest(account.id, now, limit=100_000).items():
+        if name in changed:
+            limit = wanted[name]
+            taken = (full_at - now) / changed[name].interval
+            moved = min(now + limit.interval * taken, now + limit.period)
+            ca_buckets.move(account.id, (name, scope), full_at, lambda _known, to=moved: to)
 
 
 def _wake(account: CaAccount, codes: Iterable[str], now: datetime) -> None:

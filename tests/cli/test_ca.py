@@ -135,3 +135,30 @@ def test_a_dns_provider_without_its_server_is_refused() -> None:
         done.exit_code,
         "Please fill in dns.server. [field_missing(field=dns.server)]" in done.output,
     ) == (1, True)
+
+
+def test_an_account_has_limits_that_can_be_seen_and_changed() -> None:
+    assert run("add", "Limited", "--limits", "letsencrypt", "--max-in-flight", "20").exit_code == 0
+    shown = run("limits", "Limited").output
+    for word in ("Limited: ready", "0 of 20", "new_orders\t300 of 300 left"):
+        assert word in shown
+    own = '[{"name": "own", "counts": "domain", "event": "certificate", "capacity": 7, "seconds": 60}]'
+    shown = run("limits", "Limited", "--set", own, "--max-in-flight", "").output
+    assert "own\t7 of 7 left" in shown
+    assert "0 of any number" in shown
+
+
+@pytest.mark.parametrize("words", [("--limits", "fantasy"), ("--max-in-flight", "0"), ("--limits", "[1")])
+def test_limits_that_make_no_sense_add_no_account(words: tuple[str, str]) -> None:
+    assert run("add", "Wrong", *words).exit_code != 0
+    assert ca_accounts.find("Wrong") is None
+
+
+def test_an_account_is_paused_and_resumed_by_name() -> None:
+    run("add", "Internal")
+    assert run("pause", "Internal", "--reason", "maintenance").output == "Internal: paused\n"
+    assert "Internal: paused" in run("limits", "Internal").output
+    assert run("resume", "Internal").output == "Internal: resumed\n"
+    unknown = run("pause", "Nobody")
+    assert unknown.exit_code == 1
+    assert "ca_account_unknown" in unknown.output

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from portal.domain.errors import DomainError
 from portal.extensions import db
-from portal.models.catalogue import CaAccount, PriceBook, Product
+from portal.models.catalogue import CaAccount, PriceBook, Product, ProductFallback
 from portal.services import catalogue_loading
 from tests.factories import Factory
 
@@ -74,3 +74,34 @@ def test_a_fault_names_its_place_and_nothing_is_stored(
         catalogue_loading.load(GOOD.replace(good, bad), "cli", now)
     assert (refused.value.code, refused.value.params["place"]) == ("catalogue_wrong", place)
     assert (count(Product), count(PriceBook)) == (0, 0)
+
+
+def fallbacks() -> list[str]:
+    query = select(CaAccount.name).join(ProductFallback, ProductFallback.ca_account_id == CaAccount.id)
+    return list(db.session.scalars(query.order_by(ProductFallback.position)))
+
+
+def test_fallbacks_are_kept_in_their_order_until_others_are_given(
+    account: CaAccount, factory: Factory, now: datetime
+) -> None:
+    for name in ("second", "third"):
+        factory.ca_account(name)
+    catalogue_loading.load(GOOD + 'fallbacks = ["third", "second"]\n', "cli", now)
+    assert fallbacks() == ["third", "second"]
+    catalogue_loading.load(GOOD, "cli", now)
+    assert fallbacks() == ["third", "second"]
+    catalogue_loading.load(GOOD + 'fallbacks = ["second"]\n', "cli", now)
+    assert fallbacks() == ["second"]
+    catalogue_loading.load(GOOD + "fallbacks = []\n", "cli", now)
+    assert fallbacks() == []
+
+
+@pytest.mark.parametrize("given", ['"second"', '["nobody"]', '["house"]', '["second", "second"]'])
+def test_fallbacks_that_make_no_sense_are_refused(
+    account: CaAccount, factory: Factory, now: datetime, given: str
+) -> None:
+    factory.ca_account("second")
+    with pytest.raises(DomainError) as refused:
+        catalogue_loading.load(f"{GOOD}fallbacks = {given}\n", "cli", now)
+    assert refused.value.params["place"] == "product 1 (dv-single): fallbacks"
+    assert (count(Product), fallbacks()) == (0, [])
