@@ -161,12 +161,22 @@ def delegation(sight: Sight, standpoint: Standpoint) -> Finding:
 
 
 def credentials(sight: Sight, _standpoint: Standpoint) -> Finding:
-    """A call to the DNS provider that changes nothing. Raises AdapterError as the provider does."""
+    """A call to the DNS provider that changes nothing. Raises AdapterError as the provider does.
+
+    Where the access is the operator's own, what is refused is no customer's to mend.
+    """
     if sight.provider is None:
         return Finding("dns_not_configured", Severity.BLOCKING, {"name": sight.name})
-    if isinstance(sight.provider, AdapterError):
-        raise sight.provider
-    sight.provider.check()
+    try:
+        if isinstance(sight.provider, AdapterError):
+            raise sight.provider
+        sight.provider.check()
+    except AdapterError as error:
+        if sight.method is not ValidationMethod.OPERATOR or not error.permanent:
+            raise
+        params: dict[str, str | int] = {"name": sight.name, "detail": error.code}
+        code = "dns_not_configured" if error.code == "dns_not_configured" else "operators_dns_refused"
+        return Finding(code, Severity.BLOCKING, params)
     return Finding("credentials_work", Severity.OK, {"name": sight.name})
 
 

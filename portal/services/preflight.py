@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 PASSING = frozenset({"dns_unavailable", "dns_throttled"})
 
 #: Codes that the operators must mend. Renewals wait by the table of intervals, and go on as soon as it is done.
-OPERATORS_MEND = frozenset({"delegation_zone_unready", "dns_not_configured"})
+OPERATORS_MEND = frozenset({"delegation_zone_unready", "dns_not_configured", "operators_dns_refused"})
 
 #: All the time that one rehearsal may take, as a part of the lease of the step that it belongs to.
 PART_OF_LEASE = 0.5

@@ -61,6 +61,9 @@ PREFLIGHT: Mapping[str, Any] = {
     "delegation_zone_unready": _l(
         "Our own zone for validating %(name)s is not ready. The operator has been told; you need do nothing."
     ),
+    "operators_dns_refused": _l(
+        "Our own DNS access for validating %(name)s does not work. The operator has been told; you need do nothing."
+    ),
     "record_place_found": _l("The validation record of %(name)s belongs at %(found)s."),
     # The way of validation
     "method_fits": _l("%(name)s can be validated over HTTP."),

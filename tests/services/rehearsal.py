@@ -69,7 +69,7 @@ class Rehearsal:
         }
         self.account = factory.ca_account(kind="acme", config=config)
 
-    def set_account(self, url: str | None = None, **config: str) -> None:
+    def set_account(self, url: str | None = None, **config: Any) -> None:
         account = db.session.get_one(CaAccount, self.account.id)
         account.account_url = url
         account.config = {**account.config, **config}

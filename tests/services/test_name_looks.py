@@ -108,3 +108,12 @@ def test_an_account_without_dns_access_is_the_operators_case(rehearsal: Rehearsa
     reports = rehearsal.run("none.customer.test")
     assert reports[0].method is ValidationMethod.OPERATOR
     assert reason(reports) == ("dns_not_configured", False, "none.customer.test")
+
+
+def test_the_operators_own_dns_access_is_no_customers_case(rehearsal: Rehearsal, server: DnsServer) -> None:
+    server.rcode = dns.rcode.REFUSED
+    rehearsal.set_account(dns={"kind": "rfc2136", "config": {"server": server.address, "zone": server.zone}})
+    reports = rehearsal.run("none.customer.test")
+    assert reason(reports) == ("operators_dns_refused", False, "none.customer.test")
+    server.rcode = None
+    assert preflight.stop_reason(rehearsal.run("none.customer.test")) is None

@@ -17,9 +17,13 @@ import dns.resolver
 
 from portal.adapters.dns.errors import unavailable
 from portal.adapters.dns.lookup import parse_name, resolver
+from portal.adapters.errors import AdapterError
 
 #: What the DNS flag day of 2020 settled on: no answer is fragmented.
 _PAYLOAD = 1232
+
+#: What a server says that knows nothing of EDNS, and so nothing of DNSSEC (RFC 6891, 7).
+_IGNORANT = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP})
 
 
 class Dnssec(StrEnum):
@@ -55,8 +59,12 @@ def look(
 
 
 def _validates(asked: dns.resolver.Resolver, signed: str) -> bool:
+    """Whatever goes wrong with this question says nothing of the name that was asked for."""
     name = dns.name.root if signed == "." else parse_name(signed)
-    seen = _ask(asked, name, dns.rdatatype.SOA)
+    try:
+        seen = _ask(asked, name, dns.rdatatype.SOA)
+    except AdapterError:
+        return False
     return seen is not None and bool(seen & dns.flags.AD)
 
 
@@ -74,19 +82,25 @@ def _unchecked(nameserver: str | None, timeout: float) -> dns.resolver.Resolver:
 
 
 def _ask(asked: dns.resolver.Resolver, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> int | None:
-    """The flags of the answer, be it that there is no such name; None for SERVFAIL. Raises AdapterError."""
+    """The flags of the answer, be it that there is no such name; None for SERVFAIL. Raises AdapterError.
+
+    None are set where a server does not understand the question, which is put with EDNS.
+    """
     try:
         return int(asked.resolve(name, kind, search=False, raise_on_no_answer=False).response.flags)
     except dns.resolver.NXDOMAIN as error:
         return int(error.response(name).flags)  # type: ignore[no-untyped-call]
     except dns.resolver.NoNameservers as error:
-        if _has_servfail(error):
+        said = _rcodes(error)
+        if dns.rcode.SERVFAIL in said:
             return None
+        if said and said <= _IGNORANT:
+            return 0
         raise unavailable(", ".join(map(str, asked.nameservers)), "NoNameservers") from None
     except (dns.exception.DNSException, OSError, EOFError) as error:
         raise unavailable(", ".join(map(str, asked.nameservers)), type(error).__name__) from None
 
 
-def _has_servfail(error: dns.resolver.NoNameservers) -> bool:
+def _rcodes(error: dns.resolver.NoNameservers) -> frozenset[dns.rcode.Rcode]:
     responses = (row[-1] for row in error.kwargs.get("errors", ()))
-    return any(one is not None and one.rcode() == dns.rcode.SERVFAIL for one in responses)
+    return frozenset(one.rcode() for one in responses if one is not None)

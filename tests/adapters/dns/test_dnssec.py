@@ -72,3 +72,9 @@ def test_a_server_that_failed_for_a_moment_is_asked_once_more(server: DnsServer)
     server.records["shop.example.com"] = {"A": ["192.0.2.1"]}
     server.failures = 1
     assert look("shop.example.com", "A", server.address, 2) is Dnssec.UNKNOWN
+
+
+@pytest.mark.parametrize("rcode", [dns.rcode.FORMERR, dns.rcode.NOTIMP])
+def test_a_server_that_knows_nothing_of_dnssec_is_no_error(server: DnsServer, rcode: dns.rcode.Rcode) -> None:
+    server.rcode = rcode
+    assert look("shop.example.com", "A", server.address, 1) is Dnssec.UNKNOWN
