@@ -47,8 +47,9 @@ BRIEF_PAUSES = (0.01, 0.02, 0.04, 0.08)
 #: A wait up to this is worth a brief look again, since busy servers name whole seconds.
 WORTH_A_LOOK = timedelta(seconds=5)
 
-#: How long a ring in another queue counts: work that keeps a processor busy waits there for its turn.
-RUNG_ELSEWHERE = timedelta(minutes=5)
+#: How long a ring in another queue counts: work that keeps a processor busy waits there for its turn. Under the two
+#: minutes within which everything is under way again after Redis was emptied.
+RUNG_ELSEWHERE = timedelta(seconds=90)
 
 #: Who holds a lease.
 LEASE_OWNER = f"{socket.gethostname()}:{os.getpid()}"[:64]

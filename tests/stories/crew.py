@@ -18,10 +18,13 @@ from tests.servers import bound, stop
 class Crew:
     """`deaths` counts how processes ended, by name and signal; their output is in `folder`."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path, workers: int = 2) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, workers: int = 2, schedulers: int = 1
+    ) -> None:
         self._environment = {"PATH": os.environ["PATH"], "TZ": "UTC", **environment}
         self._folder = folder
-        self._modules = {"schedule": "jobs.schedule", **{f"worker{n}": "jobs.worker" for n in range(workers)}}
+        self._modules = {f"schedule{n}": "jobs.schedule" for n in range(schedulers)}
+        self._modules |= {f"worker{n}": "jobs.worker" for n in range(workers)}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.deaths: Counter[tuple[str, str]] = Counter()
 
@@ -49,6 +52,10 @@ class Crew:
     def kills(self) -> int:
         """How many workers died by SIGKILL."""
         return sum(count for (_, how), count in self.deaths.items() if how == "SIGKILL")
+
+    def pid(self, name: str) -> int:
+        """The process that has that name now: "worker0", "schedule0" …"""
+        return self._processes[name].pid
 
     def log(self) -> str:
         """What all of them wrote."""
