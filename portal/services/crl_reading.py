@@ -12,19 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import structlog
 from sqlalchemy import select
 
 from portal.adapters import crl_download
+from portal.adapters.crl_download import Fetched
 from portal.adapters.errors import AdapterError
 from portal.domain.revocation import CRL_TRANSITIONS, CrlEvent, CrlState
 from portal.extensions import db
 from portal.models.authority import CrlSource
 from portal.models.certificate import Certificate
 from portal.queue import JobName
-from portal.services import crl_findings, crl_process
+from portal.services import crl_findings, crl_process, publishing
 from portal.services.crl_findings import Line
 from portal.services.crl_watching import LEAST_PAUSE, watch
 from portal.services.operations import Advance, Kind, Wait, leave_transaction, settings
@@ -64,13 +65,7 @@ def read(source: CrlSource, now: datetime) -> Advance | Wait:
         return Advance(CrlEvent.END, due_at=None)
     leave_transaction()
     with tempfile.TemporaryFile() as file:
-        fetched = crl_download.fetch(
-            source.url,
-            source.etag,
-            file,
-            timeout=settings().step_timeout,
-            allowed_networks=settings().allowed_networks,
-        )
+        fetched = _fetch(source, file, now)
         if fetched.is_unchanged:
             return _again(source, source.etag, source.next_update, now)
         with _opened(file, source.url, issuers, want_lines=True) as crl:
@@ -78,6 +73,22 @@ def read(source: CrlSource, now: datetime) -> Advance | Wait:
                 raise AdapterError("crl_not_signed", permanent=True)
             is_all = _act(source.url, file, crl, issuers, now)
             return _again(source, fetched.etag if is_all else None, crl.next_update, now, is_all=is_all)
+
+
+def _fetch(source: CrlSource, file: BinaryIO, now: datetime) -> Fetched:
+    """Write the list into `file`; one that we publish ourselves is not fetched over the network."""
+    own = publishing.find_crl(source.url, now)
+    leave_transaction()
+    if own is not None:
+        file.write(own)
+        return Fetched(is_unchanged=False, etag=None)
+    return crl_download.fetch(
+        source.url,
+        source.etag,
+        file,
+        timeout=settings().step_timeout,
+        allowed_networks=settings().allowed_networks,
+    )
 
 
 def _issuers(url: str, now: datetime) -> frozenset[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ from portal.extensions import db
 from portal.models.authority import CaRevocation
 from portal.models.catalogue import CaAccount
 from portal.services import ca_accounts
+
+_OWN_LIST = re.compile(r"/ca/([0-9a-f]{32})/crl\Z")
 
 #: This process's latest list of each account, with what it was made from.
 _lists: dict[str, tuple[tuple[Any, ...], bytes]] = {}
@@ -34,6 +37,18 @@ def crl(account_id: str, now: datetime) -> bytes:
     if known is None or known[0] != made_from:
         known = _lists[account_id] = (made_from, ca.crl(now))
     return known[1]
+
+
+def find_crl(url: str, now: datetime) -> bytes | None:
+    """The list behind an address that is one of ours, so that we need not fetch it from ourselves; else None.
+
+    The account's id in the path decides: the host may have been another when the certificate was issued.
+    """
+    found = _OWN_LIST.search(url)
+    try:
+        return crl(found[1], now) if found else None
+    except DomainError:
+        return None
 
 
 def issuer_certificate(account_id: str) -> bytes:
