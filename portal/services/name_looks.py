@@ -13,7 +13,7 @@ from portal.adapters.dns.base import DnsProvider
 from portal.adapters.dns.caa_lookup import find_caa
 from portal.adapters.dns.delegation import follow_delegation
 from portal.adapters.dns.dnssec import Dnssec
-from portal.adapters.dns.http_reach import Ports, check_reach
+from portal.adapters.dns.http_reach import PATH, Ports, check_reach
 from portal.adapters.errors import AdapterError
 from portal.domain.caa import Wanted, evaluate
 from portal.domain.validation import Finding, NameReport, Severity, ValidationMethod, base_name
@@ -190,8 +190,7 @@ def answer(sight: Sight, standpoint: Standpoint) -> Finding:
     """Our answer, read at the name. A server that is away is asked once more before it is called so."""
     assert sight.probe is not None
     token, expected = sight.probe
-    path = "/.well-known/acme-challenge/"
-    params: dict[str, str | int] = {"name": sight.name, "path": path, "to": standpoint.base_url + path}
+    params: dict[str, str | int] = {"name": sight.name, "path": PATH, "to": standpoint.base_url + PATH}
     error = _reach(sight.base, token, expected, standpoint)
     if error is not None and error.code == "http_unreachable":
         error = _reach(sight.base, token, expected, standpoint)

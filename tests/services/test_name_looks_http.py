@@ -97,4 +97,4 @@ def test_where_the_operator_set_http_up_wildcards_go_by_dns(rehearsal: Rehearsal
     rehearsal.set_account(challenge="http-01")
     wildcard, plain = rehearsal.run(f"*.{SHOP}", SHOP)
     assert "http_answers" in codes(plain)
-    assert codes(wildcard)[-1] == "dns_not_configured"
+    assert "dns_not_configured" in codes(wildcard)
