@@ -4,6 +4,9 @@ Revision ID: 0002
 Revises: 0001
 """
 
+import uuid
+from datetime import UTC, datetime, timedelta
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -301,7 +304,29 @@ def upgrade():
     op.execute(
         "UPDATE renewals SET alarm_at = next_attempt_at WHERE finished_at IS NULL AND next_attempt_at IS NOT NULL"
     )
+    _begin_checks()
     # ### end Alembic commands ###
+
+
+def _begin_checks():
+    """Hostings that run already get their checks; the first looks are spread over a week."""
+    moment = sa.DateTime(timezone=True)
+    names = ('id', 'organisation_id', 'hosting_id', 'subject', 'state')
+    moments = ('created_at', 'next_attempt_at')
+    counts = ('fence', 'attempts', 'polls')
+    columns = [sa.column(one, sa.String()) for one in names]
+    columns += [sa.column(one, moment) for one in moments] + [sa.column(one, sa.Integer()) for one in counts]
+    running = op.get_bind().execute(
+        sa.text("SELECT id, organisation_id FROM hostings WHERE state IN ('hosted', 'failed')")
+    )
+    now, rows = datetime.now(UTC), []
+    for hosting_id, organisation_id in running:
+        for subject in ('ari', 'validation'):
+            row = uuid.uuid4()
+            first = now + timedelta(weeks=1) * (row.int % 10000) / 10000
+            values = (row.hex, organisation_id, hosting_id, subject, 'active', now, first, 0, 0, 0)
+            rows.append(dict(zip(names + moments + counts, values)))
+    op.bulk_insert(sa.table('hosting_checks', *columns), rows)
 
 
 def downgrade():
