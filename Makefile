@@ -59,13 +59,14 @@ check: $(VENV)/installed-dev
 translations: $(VENV)/installed-dev
 	$(BIN)/python -m tests.house.catalogues --update
 
-#: make bench        figures against peers; written to bench/results/
+#: make bench        figures against peers; ARGS=scan|renewal|waiting|engine for one; written to bench/results/
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench $(ARGS)
 
-#: make soak         the exhaustive fault runs; the result is written to bench/results/
+#: make soak         the exhaustive fault runs and ten simulated years; written to bench/results/
 soak: $(VENV)/installed-dev
 	sh tests/setup.sh
+	$(BIN)/python -m bench.decade
 	$(BIN)/python -m bench.soak $(ARGS)
 
 #: make screenshots  write docs/screenshots/ anew

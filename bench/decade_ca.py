@@ -73,14 +73,14 @@ class World:
 
 
 def outages(dice: random.Random, start: datetime, end: datetime, a_year: float) -> tuple[Outage, ...]:
-    """Outages that begin at random, most of some hours, every fourth of days; never two within QUIET."""
+    """Outages that begin at random, half of them of hours, half of days; never two within QUIET."""
     found: list[Outage] = []
     at = start
     while True:
         at += QUIET + timedelta(days=dice.expovariate(a_year / 365))
         if at >= end:
             return tuple(found)
-        longest = LONGEST_OUTAGE if dice.random() < 0.25 else timedelta(hours=8)
+        longest = LONGEST_OUTAGE if dice.random() < 0.5 else timedelta(hours=8)
         found.append(Outage(at, at + longest * dice.uniform(0.1, 1.0)))
         at = found[-1].end
 

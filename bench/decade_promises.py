@@ -161,7 +161,7 @@ def _alarms_were_right(world: World, end: datetime, slot_of: SlotOf) -> dict[str
 
 
 def _late_renewals(end: datetime, slot_of: SlotOf) -> set[str]:
-    """The renewals that were not done at the first look after their ladder began."""
+    """The renewals that were not done before the first look after their ladder began (a look tells, then works)."""
     query = select(
         Renewal.id, Renewal.created_at, Renewal.finished_at, Certificate.not_before, Certificate.not_after
     ).join(Certificate, Certificate.id == Renewal.predecessor_id)
@@ -170,7 +170,7 @@ def _late_renewals(end: datetime, slot_of: SlotOf) -> set[str]:
         first = alarm_at(row.not_before, row.not_after, 0)
         assert first is not None
         told_at = slot_of(max(first, patience_until(row.created_at, row.not_before, row.not_after)))
-        if told_at < end and (row.finished_at is None or row.finished_at > told_at):
+        if told_at < end and (row.finished_at is None or row.finished_at >= told_at):
             found.add(row.id)
     return found
 

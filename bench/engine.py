@@ -6,7 +6,7 @@ An item is claimed, its step does nothing, and that is recorded with its history
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -18,6 +18,7 @@ from portal import doorbell
 from portal.clock import utc_now
 from portal.domain.renewal import TRANSITIONS, RenewalEvent, RenewalState
 from portal.extensions import db
+from portal.models.history import HistoryEntry
 from portal.models.hosting import Renewal
 from portal.queue import JobName, ring
 from portal.services.operations import Advance, Kind
@@ -42,11 +43,11 @@ def run(servers: Backends, at: Crew, shop: Shop, batch: int, count: int) -> dict
     for start in range(0, count, 10_000):
         make_ids_due(ids[start : start + 10_000], utc_now() - timedelta(seconds=1))
     doorbell.BATCH = batch
-    before = at.cpu(), servers.servers_cpu(), own_cpu(), time.monotonic()
+    before = at.cpu(), servers.servers_cpu(), own_cpu(), utc_now()
     ring(KIND.job, ids)
     rung = own_cpu() - before[2]
-    wait_until(lambda: _left() == 0, 60, f"{count} items")
-    seconds = time.monotonic() - before[3]
+    wait_until(lambda: not _is_any_left(), 120, f"{count} items")
+    seconds = (_last_recorded() - before[3]).total_seconds()
     return {
         "items": count,
         "per_second": count / seconds,
@@ -56,11 +57,20 @@ def run(servers: Backends, at: Crew, shop: Shop, batch: int, count: int) -> dict
     }
 
 
-def _left() -> int:
-    query = select(func.count()).select_from(Renewal).where(Renewal.next_attempt_at <= utc_now())
-    left = int(db.session.scalar(query) or 0)
+def _is_any_left() -> bool:
+    """Looked at rarely, so that looking is no part of what is measured."""
+    time.sleep(0.3)
+    left = db.session.scalar(select(Renewal.id).where(Renewal.next_attempt_at <= utc_now()).limit(1))
     db.session.remove()
-    return left
+    return left is not None
+
+
+def _last_recorded() -> datetime:
+    """When the last item was recorded, as its history says."""
+    at: datetime | None = db.session.scalar(select(func.max(HistoryEntry.at)))
+    db.session.remove()
+    assert at is not None
+    return at
 
 
 def measure(servers: Backends, kind: str) -> list[dict[str, Any]]:

@@ -39,18 +39,25 @@ P256, RSA = "ec-p256", "rsa-2048"
 def run_all(ids: Sequence[str], timeout: float = 300) -> tuple[float, float]:
     """Make these due, ring as a scan does, and wait until all are done: the seconds, and the CPU of ringing."""
     make_ids_due(ids, utc_now())
-    before, started = own_cpu(), time.monotonic()
-    scanning.sweep(utc_now())
+    before, started = own_cpu(), utc_now()
+    scanning.sweep(started)
     ringing = own_cpu() - before
-    undone = select(func.count()).where(Renewal.id.in_(ids), Renewal.finished_at.is_(None))
-    wait_until(lambda: _read(undone) == 0, timeout, f"{len(ids)} renewals")
-    return time.monotonic() - started, ringing
+    undone = select(Renewal.id).where(Renewal.id.in_(ids), Renewal.finished_at.is_(None)).limit(1)
+    wait_until(lambda: _read_rarely(undone) is None, timeout, f"{len(ids)} renewals")
+    last = _read(select(func.max(Renewal.finished_at)).where(Renewal.id.in_(ids)))
+    return (last - started).total_seconds(), ringing
 
 
 def _read(query: Any) -> Any:
     value = db.session.scalar(query)
     db.session.remove()
     return value
+
+
+def _read_rarely(query: Any) -> Any:
+    """So that looking is no part of what is measured."""
+    time.sleep(0.25)
+    return _read(query)
 
 
 def latency_ms(renewal_id: str) -> float:
