@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,10 @@ options {{
 zone "." {{ type primary; file "root.db"; }};
 """
 _ZONE = 'zone "{zone}" {{ type primary; file "{zone}.db"; allow-update {{ key "{key}"; }}; }};\n'
+_NARROW = """zone "{zone}" {{
+    type primary; file "{zone}.db"; update-policy {{ grant {key} zonesub TXT; }};
+}};
+"""
 _RECORDS = """$TTL 60
 @ SOA ns1.{zone} hostmaster.{zone} 1 60 60 600 1
 @ NS ns1.{zone}
@@ -105,11 +109,11 @@ class Bind:
 
 
 @contextmanager
-def bind(*zones: str) -> Iterator[Bind]:
-    """Run a server for these zones."""
+def bind(*zones: str, narrow: Sequence[str] = ()) -> Iterator[Bind]:
+    """Run a server for these zones; in `narrow` ones the key may change TXT records alone (see docs/operations.md)."""
     with short_folder("named") as folder:
         (port,) = free_ports(1)
-        _write(folder, port, zones)
+        _write(folder, port, zones, narrow)
         command = [_program(), "-f", "-g", "-n", "1", "-c", str(folder / "named.conf")]
         with (folder / "named.log").open("wb") as log:
             process = subprocess.Popen(bound(command), stdout=log, stderr=log, cwd=folder)
@@ -123,12 +127,12 @@ def bind(*zones: str) -> Iterator[Bind]:
             stop(process)
 
 
-def _write(folder: Path, port: int, zones: tuple[str, ...]) -> None:
+def _write(folder: Path, port: int, zones: Sequence[str], narrow: Sequence[str]) -> None:
     config = _CONFIG.format(key=KEY_NAME, secret=KEY_SECRET, folder=folder, port=port)
     (folder / "root.db").write_text(_RECORDS.format(zone="name-servers.invalid."))
-    for zone in zones:
+    for zone in (*zones, *narrow):
         (folder / f"{zone}.db").write_text(_RECORDS.format(zone=f"{zone}."))
-        config += _ZONE.format(zone=zone, key=KEY_NAME)
+        config += (_NARROW if zone in narrow else _ZONE).format(zone=zone, key=KEY_NAME)
     (folder / "named.conf").write_text(config)
 
 

@@ -18,6 +18,7 @@ from portal.models.hosting import ChallengeResponse, Renewal
 from portal.models.validation import ValidationRecord
 from portal.services import dns_access, validation_records, validation_routes
 from portal.services.operations import leave_transaction
+from portal.services.side_by_side import side_by_side
 from portal.services.validation_routes import Routes
 
 
@@ -26,13 +27,14 @@ def present(renewal: Renewal, account: CaAccount, order: CaOrder, now: datetime)
     if not _pending(order):
         return
     routes = validation_routes.load(renewal, account, order)
-    for authorization in _pending(order):
-        challenge = validation_routes.choose(routes, authorization)
+    chosen = [(one.name, validation_routes.choose(routes, one)) for one in _pending(order)]
+    for _, challenge in chosen:
         if challenge.kind is ChallengeKind.HTTP_01:
             _present_over_http(renewal, challenge, now)
-        else:
-            place = validation_routes.place(routes, authorization.name)
-            validation_records.put(renewal, place, challenge.dns_value, now)
+    in_dns = [(name, challenge) for name, challenge in chosen if challenge.kind is ChallengeKind.DNS_01]
+    places = validation_routes.places(routes, [name for name, _ in in_dns])
+    values = [challenge.dns_value for _, challenge in in_dns]
+    validation_records.put_all(renewal, list(zip(places, values, strict=True)), now)
 
 
 def is_visible(renewal: Renewal, account: CaAccount, order: CaOrder) -> bool:
@@ -49,7 +51,12 @@ def is_visible(renewal: Renewal, account: CaAccount, order: CaOrder) -> bool:
     if len(proofs) < len(_pending(order)):
         return False
     chosen = {one.dns_value for one in proofs.values() if one.kind is ChallengeKind.DNS_01}
-    return all(_is_published(record, routes) for record in records if record.value in chosen)
+    looks = [
+        (record.fqdn, record.value, dns_access.vantage(routes.resolver(record.method)))
+        for record in records
+        if record.value in chosen
+    ]
+    return all(side_by_side(lambda look: is_published(*look), looks))
 
 
 def to_answer(renewal: Renewal, account: CaAccount, order: CaOrder) -> tuple[Challenge, ...]:
@@ -111,11 +118,6 @@ def _is_there(challenge: Challenge, served: set[str], placed: set[str]) -> bool:
 def _records(renewal: Renewal, order: CaOrder) -> list[ValidationRecord]:
     values = [one.dns_value for authorization in _pending(order) for one in authorization.challenges]
     return list(validation_records.list_for(renewal, values))
-
-
-def _is_published(record: ValidationRecord, routes: Routes) -> bool:
-    seen_from = dns_access.vantage(routes.resolver(record.method))
-    return is_published(record.fqdn, record.value, seen_from)
 
 
 def _present_over_http(renewal: Renewal, challenge: Challenge, now: datetime) -> None:

@@ -26,6 +26,7 @@ from portal.models.types import new_id
 from portal.models.validation import DelegationZone, DnsCredential, ValidationRecord
 from portal.services import ca_accounts, delegation, dns_credentials
 from portal.services.operations import leave_transaction
+from portal.services.side_by_side import side_by_side
 
 log = structlog.get_logger(__name__)
 
@@ -46,13 +47,24 @@ class Place:
     zone: DelegationZone | None = None
     credential: DnsCredential | None = None
 
+    @property
+    def through(self) -> tuple[str, ...]:
+        """What tells one provider from another."""
+        return (self.method.value, self.account.id, self.credential.id if self.credential else "")
 
-def put(renewal: Renewal, place: Place, value: str, now: datetime) -> None:
-    """Note the record, then have it there. Safe to repeat. Raises AdapterError."""
-    provider = _provider(place)
-    _note(renewal, place, value, now)
+
+def put_all(renewal: Renewal, wanted: Sequence[tuple[Place, str]], now: datetime) -> None:
+    """Note every record (place and value), then have them all there. Safe to repeat. Raises AdapterError."""
+    providers: dict[tuple[str, ...], DnsProvider] = {}
+    calls = []
+    for place, value in wanted:
+        provider = providers.get(place.through) or _provider(place)
+        providers[place.through] = provider
+        calls.append((provider, place.fqdn, value))
+    for place, value in wanted:
+        _note(renewal, place, value, now)
     leave_transaction()
-    provider.add_txt(place.fqdn, value)
+    side_by_side(lambda call: call[0].add_txt(call[1], call[2]), calls)
 
 
 def list_for(renewal: Renewal, values: Collection[str]) -> Sequence[ValidationRecord]:
@@ -65,8 +77,7 @@ def list_for(renewal: Renewal, values: Collection[str]) -> Sequence[ValidationRe
 
 def take_away_all(renewal: Renewal) -> None:
     """Take away every record of a renewal. What fails is left to `sweep`: no certificate waits for it."""
-    for record in _load(select(ValidationRecord.id).where(ValidationRecord.renewal_id == renewal.id)):
-        _try_to_take_away(record)
+    _try_to_take_away(_load(select(ValidationRecord.id).where(ValidationRecord.renewal_id == renewal.id)))
 
 
 def sweep(now: datetime, limit: int = 50) -> int:
@@ -78,14 +89,13 @@ def sweep(now: datetime, limit: int = 50) -> int:
         .order_by(ValidationRecord.created_at.desc())
         .limit(limit)
     )
-    gone = 0
-    for record in _load(old):
-        if _try_to_take_away(record):
-            gone += 1
-        elif record.created_at < now - GIVEN_UP_AFTER:
+    records = _load(old)
+    left = _try_to_take_away(records)
+    for record in left:
+        if record.created_at < now - GIVEN_UP_AFTER:
             log.warning("validation_record_given_up", fqdn=record.fqdn, renewal=record.renewal_id)
             _forget(record)
-    return gone
+    return len(records) - len(left)
 
 
 def _load(ids: Select[str]) -> Sequence[ValidationRecord]:
@@ -99,22 +109,33 @@ def _load(ids: Select[str]) -> Sequence[ValidationRecord]:
     return rows
 
 
-def _try_to_take_away(record: ValidationRecord) -> bool:
-    try:
-        _take_away(record)
-    except AdapterError as error:
-        db.session.rollback()
-        log.warning("validation_record_left", fqdn=record.fqdn, renewal=record.renewal_id, code=error.code)
-        return False
-    return True
+def _try_to_take_away(records: Sequence[ValidationRecord]) -> list[ValidationRecord]:
+    """Those that could not be taken away. A provider that is away is not asked for the next record."""
+    left: list[ValidationRecord] = []
+    away: set[tuple[str, ...]] = set()
+    for record in records:
+        place = _place_of(record)
+        if place is not None and place.through in away:
+            left.append(record)
+            continue
+        try:
+            _take_away(record, place)
+        except AdapterError as error:
+            db.session.rollback()
+            log.warning(
+                "validation_record_left", fqdn=record.fqdn, renewal=record.renewal_id, code=error.code
+            )
+            left.append(record)
+            if place is not None and not error.permanent:
+                away.add(place.through)
+    return left
 
 
-def _take_away(record: ValidationRecord) -> None:
+def _take_away(record: ValidationRecord, place: Place | None) -> None:
     """1. If another renewal wants the same value at the same name, only forget ours.
-    2. Else remove it, and forget it. A zone that is no longer ours is left as it is.
+    2. Else remove it, and forget it. A zone that is no longer ours (no `place`) is left as it is.
     3. Look again: whoever noted the same meanwhile may have added it before we removed it, so add it once more.
     """
-    place = _place_of(record)
     if place is None or _is_shared(record):
         _forget(record)
         return

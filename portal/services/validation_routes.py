@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -17,7 +17,11 @@ from portal.models.hosting import Renewal
 from portal.models.validation import DelegationZone, DnsCredential, DomainValidation
 from portal.services import delegation, domain_validations
 from portal.services.operations import leave_transaction
+from portal.services.side_by_side import side_by_side
 from portal.services.validation_records import Place
+
+#: RFC 8555, 8.4.
+CHALLENGE_LABEL = "_acme-challenge"
 
 
 @dataclass(frozen=True)
@@ -72,20 +76,31 @@ def choose(routes: Routes, authorization: Authorization) -> Challenge:
     return offered
 
 
-def place(routes: Routes, name: str) -> Place:
-    """Where the record for a name goes: the end of the CNAMEs of its _acme-challenge.
+def places(routes: Routes, names: Sequence[str]) -> list[Place]:
+    """Where the record for each name goes: to the end of the CNAMEs of its _acme-challenge.
 
     Raises AdapterError: dns_unavailable, dns_delegation_broken, dns_delegation_foreign (it leads to what belongs to
-    another organisation), delegation_zone_unready (temporary: the operators mend it), dns_not_configured.
+    another organisation), dns_not_configured, delegation_zone_unready (temporary: the operators mend it).
     """
+    asked = [_question(routes, name) for name in names]
+    ends = side_by_side(lambda one: follow_delegation(*one), asked)
+    return [_place(routes, name, end) for name, end in zip(names, ends, strict=True)]
+
+
+def _question(routes: Routes, name: str) -> tuple[str, str | None]:
+    """Whose CNAMEs are to be followed, and who is asked."""
     method = routes.method_of(name)
     if method is ValidationMethod.DELEGATION and routes.zone is None:
         raise AdapterError("delegation_zone_unready", permanent=False, name=name)
-    own = f"_acme-challenge.{name}"
-    end = follow_delegation(own, routes.resolver(method))
+    return f"{CHALLENGE_LABEL}.{name}", routes.resolver(method)
+
+
+def _place(routes: Routes, name: str, end: str) -> Place:
+    method = routes.method_of(name)
     if method is ValidationMethod.DELEGATION and routes.zone is not None:
         target = f"{routes.rows[name].delegation_label}.{routes.zone.zone}"
         if end != target:
+            own = f"{CHALLENGE_LABEL}.{name}"
             raise AdapterError("dns_delegation_broken", permanent=True, name=own, target=end)
         return Place(method, target, routes.account, zone=routes.zone)
     _refuse_foreign(routes, name, end)

@@ -201,3 +201,25 @@ def test_a_record_that_another_renewal_notes_just_then_is_put_back(
         assert server.txt(RECORD) == [value]
         assert server.updates == 2
     assert [one.renewal_id for one in records()] == [theirs.id]
+
+
+def test_a_provider_that_is_away_is_asked_once_for_many_records(
+    factory: Factory, cast: Cast, account: CaAccount, named: Bind, now: datetime
+) -> None:
+    names = [f"name-{number}.{CUSTOMER_ZONE}" for number in range(12)]
+    renewal = renewal_of(factory, cast.organisation, *names)
+    validating.present(renewal, account, order_of(*(authorization(name) for name in names)), now)
+    assert [named.txt(f"_acme-challenge.{name}") for name in names] == [
+        [value_of(authorization(name))] for name in names
+    ]
+    with dns_server(CUSTOMER_ZONE) as silent:
+        silent.is_silent = True
+        asked = []
+        silent.respond = asked.append  # type: ignore[method-assign,assignment]
+        aim(account, silent.address)
+        validating.clear(renewal, account)
+    assert len(asked) == 1
+    assert len(records()) == 12
+    aim(account, named.address)
+    assert validation_records.sweep(now + LATER) == 12
+    assert [named.txt(f"_acme-challenge.{name}") for name in names] == [[]] * 12

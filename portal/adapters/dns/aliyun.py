@@ -52,6 +52,7 @@ class AliyunDns:
         self._client = AliyunClient(settings, "alidns", "2015-01-09", _HOST)
 
     def check(self) -> None:
+        """A reading call: whether the key may write as well is seen when it does."""
         self._call("DescribeDomains", PageNumber=1, PageSize=1)
 
     def add_txt(self, fqdn: str, value: str) -> None:

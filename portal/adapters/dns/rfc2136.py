@@ -45,7 +45,10 @@ class Rfc2136Dns:
         self._timeout = timeout
 
     def check(self) -> None:
-        """An update of nothing: the server looks at its signature, and at whether this key may update the zone."""
+        """An update of nothing: the server looks at its signature, and at whether this key may update the zone.
+
+        A policy that names single records is not seen by it.
+        """
         self._send(self._update())
 
     def add_txt(self, fqdn: str, value: str) -> None:

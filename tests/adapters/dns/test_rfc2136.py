@@ -54,7 +54,7 @@ class BindZone:
 
 @pytest.fixture(scope="module")
 def named() -> Iterator[Bind]:
-    with bind("example.com") as running:
+    with bind("example.com", narrow=["narrow.test"]) as running:
         yield running
 
 
@@ -77,6 +77,16 @@ class TestBind(DnsContract):
             assert code_of(provider.check) == ("dns_refused", True)
             assert code_of(lambda provider=provider: provider.add_txt(NAME, "one")) == ("dns_refused", True)
         assert zone.values(NAME) == []
+
+    def test_a_key_that_may_change_txt_records_alone_is_enough(self, named: Bind) -> None:
+        provider = Rfc2136Dns(named.options("narrow.test"), named.secrets, 5.0)
+        provider.check()
+        provider.add_txt("label.narrow.test", "one")
+        assert named.txt("label.narrow.test") == ["one"]
+        provider.remove_txt("label.narrow.test", "one")
+        assert named.txt("label.narrow.test") == []
+        with pytest.raises(AssertionError, match="REFUSED"):
+            named.set("narrow.test", "label.narrow.test", "A", "127.0.0.1")
 
     def test_a_zone_that_it_does_not_have_is_refused(self, zone: BindZone) -> None:
         elsewhere = Rfc2136Dns(zone.server.options("example.org"), zone.server.secrets, 5.0)
