@@ -44,12 +44,13 @@ def note_success(account: CaAccount, now: datetime) -> None:
     is_over = account.limited_until is not None and account.limited_until <= now
     if not account.failures and account.open_until is None and not is_over:
         return
-    values: dict[str, object] = {"failures": 0, "open_until": None}
-    if is_over:
-        values["limited_until"] = None
-        alarms.clear_alarm(AlarmKind.CA_RATE_LIMITED, now, subject_type=_SUBJECT, subject_id=account.id)
+    values: dict[str, object] = {"failures": 0, "open_until": None} | (
+        {"limited_until": None} if is_over else {}
+    )
+    over = [AlarmKind.CA_UNAVAILABLE, AlarmKind.CA_ACCOUNT_LOST] + [AlarmKind.CA_RATE_LIMITED] * is_over
     db.session.execute(update(CaAccount).where(CaAccount.id == account.id).values(**values))
-    alarms.clear_alarm(AlarmKind.CA_UNAVAILABLE, now, subject_type=_SUBJECT, subject_id=account.id)
+    for kind in over:
+        alarms.clear_alarm(kind, now, subject_type=_SUBJECT, subject_id=account.id)
     db.session.commit()
 
 
@@ -63,6 +64,9 @@ def note_failure(account: CaAccount, error: AdapterError, now: datetime, names: 
     elif error.code == "ca_rate_limited":
         _hold(account, error, now, names)
     elif error.code == "ca_account_gone":
+        # One failure, so that the answer to a new registration is noted, and clears the alarm.
+        first = update(CaAccount).where(CaAccount.id == account.id, CaAccount.failures == 0)
+        db.session.execute(first.values(failures=1).execution_options(synchronize_session=False))
         _raise(AlarmKind.CA_ACCOUNT_LOST, account, now)
     elif error.code == "validation_failed":
         _count_validation(account, (str(error.params["name"]),) if "name" in error.params else names, now)
