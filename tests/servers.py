@@ -170,7 +170,7 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
         )  # fmt: skip
         if made.returncode:
             raise ServerError(f"initdb: {made.stderr}")
-        process = _start_postgres(folder, data, account)
+        process = start_postgres(folder)
         try:
             cluster = PostgresCluster(folder)
             wait_until(lambda: _accepts(cluster), what="postgres")
@@ -180,7 +180,9 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
             stop(process)
 
 
-def _start_postgres(folder: Path, data: Path, account: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
+def start_postgres(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the server of a cluster that was made in `folder`."""
+    data, account = folder / "data", _unprivileged()
     speed = (
         "fsync=off",
         "synchronous_commit=off",

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import time_machine
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
+from portal.domain.notices import NoticeKind, NoticeState
 from portal.domain.order import OrderState, PaymentState
 from portal.domain.renewal import FINAL, RenewalState
 from portal.extensions import db
@@ -25,6 +26,7 @@ from portal.models.authority import CaOrderKey
 from portal.models.catalogue import CaAccount
 from portal.models.certificate import Certificate, Source
 from portal.models.hosting import Renewal
+from portal.models.notice import Notice
 from portal.models.order import Order, Payment
 from portal.models.types import new_id
 from portal.services import alarms
@@ -114,6 +116,31 @@ class World:
                 paid_at=self.factory.now if is_paid else None,
             )
         )
+
+    def elsewhere(self, app: Flask, settings: Settings) -> World:
+        """The same in another installation, whose app context is pushed."""
+        factory = Factory(db.session, self.factory.vault, self.factory.now)
+        return World(app, factory, factory.cast(), settings, self.folder, self.clock, self.issued)
+
+    def bulk_notices(self, count: int) -> None:
+        """Mails that are due and cannot be sent, since no mail server is configured."""
+        values = {
+            "kind": NoticeKind.ACTION_REQUIRED,
+            "subject_type": "orders",
+            "recipient": "nobody@example.com",
+            "locale": "en",
+            "timezone": "UTC",
+            "params": {},
+            "state": NoticeState.PENDING,
+            "message_id": "<bulk@localhost>",
+            "created_at": self.factory.now,
+            "next_attempt_at": self.factory.now,
+            **dict.fromkeys(("threshold", "fence", "attempts", "polls"), 0),
+        }
+        db.session.execute(
+            insert(Notice), [{"id": new_id(), "subject_id": new_id(), **values} for _ in range(count)]
+        )
+        db.session.commit()
 
     def settle(self, until: timedelta = timedelta(0), each: Callable[[], object] | None = None) -> None:
         """Do here all that falls due before `until` has passed, and set the clock on accordingly. `each` comes between.
