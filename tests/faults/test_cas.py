@@ -20,8 +20,8 @@ from tests.acme_proxy import Answer, Rule, problem
 from tests.adapters.ca.acme_faults import on, once
 from tests.ari_front import AriFront, ari_front
 from tests.factories import Cast, Factory
-from tests.pebble import Pebble, pebble
 from tests.faults.acme_line import EASY, Line, open_alarms
+from tests.pebble import Pebble, pebble
 
 EAB = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
 _NUMBERS = itertools.count()
