@@ -40,14 +40,15 @@ class Due:
 def scan(now: datetime) -> dict[str, int]:
     """Ring for everything that is due, climb the alarm ladders and leave a heartbeat; returns how many rings by kind.
 
-    While the database's clock and ours disagree, no renewal that waits is rung for: nobody knows whether it is due.
+    While the database's clock and ours disagree, no renewal that waits is rung for, and none is called late.
     """
     doubtful = clocks.database_disagrees(now)
     rung = {
         name: ring_due(KINDS[name], now, TICK_LIMIT, begun_only=doubtful and name == renewal_steps.KIND.name)
         for name in kinds_due(KINDS, now)
     }
-    alarms.climb_ladders(now)
+    if not doubtful:
+        alarms.climb_ladders(now)
     heartbeats.beat(SCAN, now)
     return rung
 

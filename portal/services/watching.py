@@ -57,13 +57,17 @@ def examine(settings: Settings, now: datetime, watched_since: datetime) -> list[
 def watch(settings: Settings, now: datetime, watched_since: datetime) -> bool:
     """One round: raise what is wrong, clear what is over, climb the ladders of late renewals; whether all is well.
 
-    Commits. Leaves the watchdog's own trace, so that others see when it is gone.
+    Commits. Leaves the watchdog's own trace, so that others see when it is gone. While the database's clock and ours
+    disagree, that is the only alarm that is raised: nobody knows how long anything has lasted.
     """
     heartbeats.beat(heartbeats.WATCHDOG, now)
+    if clocks.database_disagrees(now):
+        return False
     heartbeats.forget_workers(now)
     _raise_and_clear(examine(settings, now, watched_since), now)
     db.session.commit()
-    _look_at_clock_and_room(now)
+    clocks.recover(now)
+    _look_at_room(now)
     while alarms.climb_ladders(now) == alarms.LADDERS:
         continue
     return not has_grave_alarms()
@@ -122,10 +126,8 @@ def _raise_and_clear(troubles: Iterable[Trouble], now: datetime) -> None:
     db.session.execute(over.values(cleared_at=now).execution_options(synchronize_session=False))
 
 
-def _look_at_clock_and_room(now: datetime) -> None:
-    """Both raise and clear alarms of their own."""
-    if not clocks.database_disagrees(now):
-        clocks.recover(now)
+def _look_at_room(now: datetime) -> None:
+    """Raises and clears an alarm of its own."""
     try:
         storage.check_room(now)
     except AdapterError as error:

@@ -41,6 +41,7 @@ def _signs_of_life(heartbeats: Mapping[str, datetime], moment: datetime) -> list
     return [
         {
             "label": label,
+            "alarm": f"{name}_silent",
             "at": (at := heartbeats.get(name)),
             "is_silent": at is None or moment - at > limits[name],
         }
