@@ -23,7 +23,8 @@ class Certificate(Model):
     """One certificate with its chain; `private_key` is an envelope of its PKCS#8 DER, or None (public part only).
 
     The specification's parts are None until the customer confirms what an upload cannot tell. `ca_account_id` is the
-    account that issued it here; `crl_url` the revocation list it names; `applicant` what OV and EV brands were told.
+    account that issued it here; `crl_url` the revocation list it names (empty: none, None: not looked at yet);
+    `applicant` what OV and EV brands were told.
     """
 
     __tablename__ = "certificates"

@@ -56,7 +56,7 @@ def successor_of(
         chain_pem=to_pem(chain[1:]),
         has_client_auth=facts.has_client_auth,
         ca_account_id=renewal.ca_account_id,
-        crl_url=crl_url_of(chain[0]),
+        crl_url=crl_url_of(chain[0]) or "",
         applicant=renewal.applicant,
         predecessor_id=predecessor.id,
         version=predecessor.version + 1,

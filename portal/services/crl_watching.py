@@ -8,6 +8,9 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from portal.domain.certificate import split_pem
+from portal.domain.crl import crl_url_of
+from portal.domain.errors import DomainError
 from portal.domain.revocation import CRL_TRANSITIONS, CrlEvent, CrlState
 from portal.domain.states import advance
 from portal.extensions import db
@@ -21,13 +24,16 @@ from portal.services.operations import WORKER_ACTOR
 #: However many certificates are uploaded, a list is not fetched more often than this.
 LEAST_PAUSE = timedelta(minutes=10)
 
+#: Old certificates looked at in one go.
+AT_ONCE = 200
+
 
 def watch(certificate: Certificate) -> None:
     """Have the list that a certificate names read from now on, within the caller's transaction that stores it.
 
     An uploaded one may be revoked already: its list is read soon, changed or not. What was issued here just now is not.
     """
-    if certificate.crl_url is None:
+    if not certificate.crl_url:
         return
     now = certificate.created_at
     source = db.session.scalar(select(CrlSource).where(CrlSource.url == certificate.crl_url))
@@ -37,6 +43,30 @@ def watch(certificate: Certificate) -> None:
         _go_on(source, now)
     elif certificate.source is Source.UPLOADED:
         _make_due(source, max(now, source.read_at + LEAST_PAUSE) if source.read_at else now)
+
+
+def catch_up(now: datetime) -> int:
+    """Look at certificates from before lists were watched, some at a time; returns how many. Commits.
+
+    One that names no list is marked with an empty address, so that it is looked at once.
+    """
+    query = select(Certificate).where(
+        Certificate.crl_url.is_(None), Certificate.replaced_at.is_(None), Certificate.not_after > now
+    )
+    found = db.session.scalars(query.limit(AT_ONCE)).all()
+    for certificate in found:
+        certificate.crl_url = _named_by(certificate) or ""
+        db.session.flush()
+        watch(certificate)
+    db.session.commit()
+    return len(found)
+
+
+def _named_by(certificate: Certificate) -> str | None:
+    try:
+        return crl_url_of(split_pem(certificate.leaf_pem)[0])
+    except DomainError:
+        return None
 
 
 def find_source(url: str | None) -> CrlSource | None:

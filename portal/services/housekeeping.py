@@ -10,7 +10,7 @@ from portal.extensions import db
 from portal.models.account import LoginSession
 from portal.models.authority import CaOrderKey
 from portal.models.hosting import ChallengeResponse
-from portal.services import validation_records
+from portal.services import crl_watching, validation_records
 
 #: Proofs are taken away when they have served; these are left over from orders that were given up.
 CHALLENGES_KEPT = timedelta(days=7)
@@ -25,4 +25,5 @@ def clean(now: datetime) -> None:
     db.session.execute(delete(LoginSession).where(LoginSession.expires_at < now - SESSIONS_KEPT))
     db.session.execute(delete(CaOrderKey).where(CaOrderKey.created_at < now - ORDER_KEYS_KEPT))
     db.session.commit()
+    crl_watching.catch_up(now)
     validation_records.sweep(now)

@@ -91,7 +91,7 @@ def _certificate(read: ReadChain, name: str, organisation_id: str, now: datetime
         leaf_pem=to_pem(read.chain[:1]),
         chain_pem=to_pem(read.chain[1:]),
         has_client_auth=facts.has_client_auth,
-        crl_url=crl_url_of(read.chain[0]),
+        crl_url=crl_url_of(read.chain[0]) or "",
         created_at=now,
     )
 
