@@ -5,7 +5,7 @@ By which way a name is proved: `validation_routes`. What becomes of TXT records:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -45,8 +45,8 @@ def is_visible(renewal: Renewal, account: CaAccount, order: CaOrder) -> bool:
     if not _pending(order):
         return True
     routes = validation_routes.load(renewal, account, order)
-    proofs = _proofs(renewal, routes, order)
     records = _records(renewal, order)
+    proofs = _proofs(routes, order, records)
     leave_transaction()
     if len(proofs) < len(_pending(order)):
         return False
@@ -66,7 +66,7 @@ def to_answer(renewal: Renewal, account: CaAccount, order: CaOrder) -> tuple[Cha
     if not _pending(order):
         return ()
     routes = validation_routes.load(renewal, account, order)
-    proofs = _proofs(renewal, routes, order)
+    proofs = _proofs(routes, order, _records(renewal, order))
     leave_transaction()
     return tuple(proofs.get(one.url) or validation_routes.choose(routes, one) for one in _pending(order))
 
@@ -92,13 +92,13 @@ def _pending(order: CaOrder) -> list[Authorization]:
     return [one for one in order.authorizations if one.is_pending]
 
 
-def _proofs(renewal: Renewal, routes: Routes, order: CaOrder) -> Mapping[str, Challenge]:
+def _proofs(routes: Routes, order: CaOrder, records: Sequence[ValidationRecord]) -> Mapping[str, Challenge]:
     """By authorization: the challenge whose proof is in place; of two, that of the method which is chosen now."""
     pending = _pending(order)
     tokens = [challenge.token for one in pending for challenge in one.challenges]
     query = select(ChallengeResponse.token).where(ChallengeResponse.token.in_(tokens))
     served = set(db.session.scalars(query))
-    placed = {record.value for record in _records(renewal, order)}
+    placed = {record.value for record in records}
     found: dict[str, Challenge] = {}
     for authorization in pending:
         there = [one for one in authorization.challenges if _is_there(one, served, placed)]
@@ -115,9 +115,9 @@ def _is_there(challenge: Challenge, served: set[str], placed: set[str]) -> bool:
     return challenge.dns_value in placed
 
 
-def _records(renewal: Renewal, order: CaOrder) -> list[ValidationRecord]:
+def _records(renewal: Renewal, order: CaOrder) -> Sequence[ValidationRecord]:
     values = [one.dns_value for authorization in _pending(order) for one in authorization.challenges]
-    return list(validation_records.list_for(renewal, values))
+    return validation_records.list_for(renewal, values)
 
 
 def _present_over_http(renewal: Renewal, challenge: Challenge, now: datetime) -> None:

@@ -47,17 +47,12 @@ class Routes:
 def load(renewal: Renewal, account: CaAccount, order: CaOrder) -> Routes:
     """The choices for the names of an order. Leaves no transaction open."""
     names = [one.name for one in order.authorizations]
-    found = domain_validations.list_for(renewal.organisation_id, names) if names else []
-    credentials = {row.name: row.dns_credential for row in found if row.dns_credential is not None}
-    routes = Routes(
-        renewal.organisation_id,
-        account,
-        {row.name: row for row in found},
-        credentials,
-        delegation.find_verified(),
-    )
+    rows = {row.name: row for row in domain_validations.list_for(renewal.organisation_id, names)}
+    credentials = {name: row.dns_credential for name, row in rows.items() if row.dns_credential is not None}
+    is_delegated = any(row.method is ValidationMethod.DELEGATION for row in rows.values())
+    zone = delegation.find_verified() if is_delegated else None
     leave_transaction()
-    return routes
+    return Routes(renewal.organisation_id, account, rows, credentials, zone)
 
 
 def choose(routes: Routes, authorization: Authorization) -> Challenge:

@@ -10,6 +10,7 @@ import pytest
 from flask_babel import force_locale
 
 from portal.adapters.cloud import errors as cloud_errors
+from portal.adapters.dns import errors as dns_errors
 from portal.web import messages
 from tests.house.sources import ours, tree_of
 
@@ -23,7 +24,8 @@ BY_NAME = {
     "ca_refused",
     "injected_fault",
 }
-CLOUD = {value for name, value in vars(cloud_errors).items() if name.isupper() and isinstance(value, str)}
+NAMED = [*vars(cloud_errors).items(), *vars(dns_errors).items()]
+OUTSIDE = {value for name, value in NAMED if name.isupper() and isinstance(value, str)}
 #: Mishaps of the programmer's, which no page and no mail ever shows.
 UNSEEN = {"injected_fault"}
 CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+")
@@ -48,7 +50,7 @@ def _raised(name: str) -> Iterator[str]:
 
 def every_code() -> list[str]:
     found = {code for name in ours("portal") for code in _raised(name) if CODE.fullmatch(code)}
-    return sorted((found | BY_NAME | CLOUD) - UNSEEN)
+    return sorted((found | BY_NAME | OUTSIDE) - UNSEEN)
 
 
 KNOWN = {code: text for area in messages.AREAS for code, text in area.items()}
