@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
+    ScalarSelect,
     Table,
     bindparam,
-    exists,
     literal,
     or_,
     select,
@@ -63,13 +63,18 @@ def ring_due(kind: Kind[Any], now: datetime, limit: int = 1000, begun_only: bool
 
 @cache
 def _looks(tables: tuple[tuple[str, Table], ...]) -> CompoundSelect[Any]:
-    """SELECT the name of each kind WHERE something is due; made once, since it is run every two seconds."""
+    """SELECT the name of each kind WHERE something is due; made once, since it is run every two seconds.
+
+    The longest due row is looked for, and not EXISTS, which PostgreSQL's generic plans answer by reading whole tables.
+    """
     return union_all(
-        *(
-            select(literal(name)).where(exists(select(table.c.id).where(*_due_and_unrung(table))))
-            for name, table in tables
-        )
+        *(select(literal(name)).where(_longest_due(table).is_not(None)) for name, table in tables)
     )
+
+
+def _longest_due(table: Table) -> ScalarSelect[Any]:
+    due = select(table.c.id).where(*_due_and_unrung(table))
+    return due.order_by(table.c.next_attempt_at, table.c.id).limit(1).scalar_subquery()
 
 
 @cache
