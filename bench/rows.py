@@ -165,7 +165,8 @@ def _multiply(table: Table, row: Mapping[str, Any], own: Mapping[str, str], coun
 
 def _series(count: int) -> Any:
     first = select(literal_column("1").label("n")).cte("series", recursive=True)
-    return first.union_all(select(literal_column("series.n + 1")).where(text(f"series.n < {count:d}")))
+    following = select(literal_column("n + 1")).select_from(first).where(text(f"n < {count:d}"))
+    return first.union_all(following)
 
 
 def _is_postgres() -> bool:
