@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func, update
 
@@ -36,7 +37,8 @@ _SUBJECT = CaAccount.__tablename__
 
 def pause_after(failures: int) -> timedelta:
     """How long a CA is left alone after that many failures in a row."""
-    return min(SHORTEST_PAUSE * 2 ** min(max(failures - FAILURES_TO_OPEN, 0), 10), LONGEST_PAUSE)
+    doubled = min(max(failures - FAILURES_TO_OPEN, 0), 10)
+    return min(SHORTEST_PAUSE * (1 << doubled), LONGEST_PAUSE)
 
 
 def note_success(account: CaAccount, now: datetime) -> None:
@@ -118,7 +120,7 @@ def _count_validation(account: CaAccount, names: Sequence[str], now: datetime) -
         keys = [(limit.name, scope) for scope in scopes(limit, names)]
         seen = ca_buckets.read(account.id, keys)
         for key in keys:
-            ca_buckets.move(account.id, key, seen.get(key), lambda full_at, of=limit: of.spend(full_at, now))
+            ca_buckets.move(account.id, key, seen.get(key), partial(limit.spend, now=now))
 
 
 def _raise(kind: AlarmKind, account: CaAccount, now: datetime, **params: str) -> None:

@@ -49,13 +49,14 @@ def move(account_id: str, key: Key, known: datetime | None, change: Change) -> d
     """
     for _ in range(_TRIES):
         after = change(known)
-        if after is None or _put(account_id, key, known, after):
+        if after is None or put(account_id, key, known, after):
             return after
         known = read(account_id, [key]).get(key)
     raise BusyBucket
 
 
-def _put(account_id: str, key: Key, before: datetime | None, after: datetime) -> bool:
+def put(account_id: str, key: Key, before: datetime | None, after: datetime) -> bool:
+    """Move a bucket that still is where it was seen; whether it was."""
     name, scope = key
     values = {"ca_account_id": account_id, "limit_name": name, "scope": scope}
     if before is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func, select, union, update
 
@@ -177,7 +178,7 @@ def _take_tokens(
         must_queue = queue > now and limit.left(known, now) <= 1 and not wanted.has_waited
         if must_queue and now < wanted.emergency_at:
             return NoQuota("ca_rate_limited", account, queue, Turn(key, now, limit.interval))
-        if ca_buckets.move(account.id, key, known, lambda full_at, of=limit: of.take(full_at, now)) is None:
+        if ca_buckets.move(account.id, key, known, partial(limit.take, now=now)) is None:
             now_known = ca_buckets.read(account.id, [key]).get(key)
             free_at = limit.free_at(now_known, now)
             return NoQuota("ca_rate_limited", account, free_at, Turn(key, free_at, limit.interval))

@@ -73,7 +73,7 @@ def _count_anew(account: CaAccount, old: Iterable[Limit], new: Iterable[Limit], 
             limit = wanted[name]
             taken = (full_at - now) / changed[name].interval
             moved = min(now + limit.interval * taken, now + limit.period)
-            ca_buckets.move(account.id, (name, scope), full_at, lambda _known, to=moved: to)
+            ca_buckets.put(account.id, (name, scope), full_at, moved)
 
 
 def _wake(account: CaAccount, codes: Iterable[str], now: datetime) -> None:

@@ -135,7 +135,7 @@ def _take_in(
         )
     )
     due_at = _due_at(renewal, fell, now)
-    values = {
+    values: dict[str, object] = {
         "window_start": info.start,
         "window_end": info.end,
         "explanation_url": info.explanation_url,

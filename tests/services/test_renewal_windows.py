@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 
 from portal.adapters.ca.ari import certificate_id
 from portal.adapters.errors import AdapterError
-from portal.domain.certificate import split_pem
 from portal.domain.due import DueReason, emergency_at
 from portal.domain.renewal import RenewalState
 from portal.extensions import db
@@ -19,15 +19,7 @@ from portal.models.catalogue import CaAccount
 from portal.models.certificate import Certificate
 from portal.models.hosting import Hosting, Renewal
 from portal.services import renewal_windows
-from portal.services.renewal_windows import (
-    LATEST_LOOK,
-    SOONEST_LOOK,
-    UNKNOWN_LOOK,
-    USUAL_LOOK,
-    look,
-    replaces_for,
-)
-from tests import pki
+from portal.services.renewal_windows import LATEST_LOOK, SOONEST_LOOK, UNKNOWN_LOOK, USUAL_LOOK, look
 from tests.acme_proxy import Answer, problem
 from tests.ari_front import PATH, AriFront, ari_front
 from tests.factories import Cast, Factory
@@ -94,76 +86,82 @@ def put(renewal: Renewal, **columns: Any) -> None:
     db.session.commit()
 
 
+@dataclass
+class Case:
+    """A hosted certificate and the renewal that waits."""
+
+    front: AriFront
+    hosting: Hosting
+    renewal: Renewal
+    now: datetime
+
+    def suggest(self, start: datetime, end: datetime) -> None:
+        """Let the CA suggest a window."""
+        self.front.windows[name_of(self.hosting.certificate)] = (start, end)
+
+
+@pytest.fixture
+def case(front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime) -> Case:
+    return Case(front, hosting, renewal, now)
+
+
 @pytest.mark.parametrize(("point", "expected"), [(0.0, 10.0), (0.5, 11.0), (0.999, 11.998)])
-def test_the_renewal_falls_due_at_a_point_of_the_window(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime, point: float, expected: float
-) -> None:
-    front.windows[name_of(hosting.certificate)] = (now + 10 * DAY, now + 12 * DAY)
-    front.explanation_url = "https://ca.example/why"
-    assert look(hosting, now, lambda: point) == now + USUAL_LOOK
-    found = row(renewal)
+def test_the_renewal_falls_due_at_a_point_of_the_window(case: Case, point: float, expected: float) -> None:
+    case.suggest(case.now + 10 * DAY, case.now + 12 * DAY)
+    case.front.explanation_url = "https://ca.example/why"
+    assert look(case.hosting, case.now, lambda: point) == case.now + USUAL_LOOK
+    found = row(case.renewal)
     assert found.next_attempt_at is not None
-    assert abs(found.next_attempt_at - now - timedelta(days=expected)) < timedelta(minutes=1)
+    assert abs(found.next_attempt_at - case.now - timedelta(days=expected)) < timedelta(minutes=1)
     assert (found.due_reason, found.explanation_url) == (DueReason.ARI, "https://ca.example/why")
-    assert (found.window_start, found.window_end) == (now + 10 * DAY, now + 12 * DAY)
+    assert (found.window_start, found.window_end) == (case.now + 10 * DAY, case.now + 12 * DAY)
 
 
-def test_a_point_is_drawn_once_for_a_window(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime
-) -> None:
-    front.windows[name_of(hosting.certificate)] = (now + 10 * DAY, now + 12 * DAY)
-    look(hosting, now)
-    first = row(renewal).next_attempt_at
+def test_a_point_is_drawn_once_for_a_window(case: Case) -> None:
+    case.suggest(case.now + 10 * DAY, case.now + 12 * DAY)
+    look(case.hosting, case.now)
+    first = row(case.renewal).next_attempt_at
     for hour in range(3):
-        look(hosting, now + timedelta(hours=hour))
-    assert row(renewal).next_attempt_at == first
-    front.windows[name_of(hosting.certificate)] = (now + 20 * DAY, now + 22 * DAY)
-    look(hosting, now)
-    moved = row(renewal).next_attempt_at
+        look(case.hosting, case.now + timedelta(hours=hour))
+    assert row(case.renewal).next_attempt_at == first
+    case.suggest(case.now + 20 * DAY, case.now + 22 * DAY)
+    look(case.hosting, case.now)
+    moved = row(case.renewal).next_attempt_at
     assert moved is not None
-    assert now + 20 * DAY <= moved <= now + 22 * DAY
+    assert case.now + 20 * DAY <= moved <= case.now + 22 * DAY
 
 
 @pytest.mark.databases("sqlite")
-def test_points_are_spread_evenly_over_the_window(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime
-) -> None:
+def test_points_are_spread_evenly_over_the_window(case: Case) -> None:
     dice, days = random.Random(7).random, []
     for number in range(60):
-        front.windows[name_of(hosting.certificate)] = (
-            now + 10 * DAY,
-            now + 20 * DAY + number * timedelta(seconds=1),
-        )
-        look(hosting, now, dice)
-        moment = row(renewal).next_attempt_at
+        case.suggest(case.now + 10 * DAY, case.now + 20 * DAY + number * timedelta(seconds=1))
+        look(case.hosting, case.now, dice)
+        moment = row(case.renewal).next_attempt_at
         assert moment is not None
-        days.append((moment - now) / DAY)
+        days.append((moment - case.now) / DAY)
     assert 14 < sum(days) / len(days) < 16
     assert min(days) < 11
     assert max(days) > 19
 
 
 @pytest.mark.parametrize("end", [-1 * DAY, timedelta(0)])
-def test_a_window_that_is_moved_to_now_makes_the_renewal_due_at_once(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime, end: timedelta
-) -> None:
+def test_a_window_that_is_moved_to_now_makes_the_renewal_due_at_once(case: Case, end: timedelta) -> None:
     """Fault 20."""
-    front.windows[name_of(hosting.certificate)] = (now + 20 * DAY, now + 22 * DAY)
-    look(hosting, now)
-    front.windows[name_of(hosting.certificate)] = (now + end - DAY, now + end)
-    look(hosting, now)
-    found = row(renewal)
-    assert (found.next_attempt_at, found.due_reason) == (now, DueReason.ARI)
+    case.suggest(case.now + 20 * DAY, case.now + 22 * DAY)
+    look(case.hosting, case.now)
+    case.suggest(case.now + end - DAY, case.now + end)
+    look(case.hosting, case.now)
+    found = row(case.renewal)
+    assert (found.next_attempt_at, found.due_reason) == (case.now, DueReason.ARI)
     assert found.rung_until is not None
 
 
-def test_a_window_inside_the_emergency_is_not_waited_for(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime
-) -> None:
-    certificate = hosting.certificate
-    front.windows[name_of(certificate)] = (certificate.not_after + DAY, certificate.not_after + 2 * DAY)
-    look(hosting, now)
-    found = row(renewal)
+def test_a_window_inside_the_emergency_is_not_waited_for(case: Case) -> None:
+    certificate = case.hosting.certificate
+    case.front.windows[name_of(certificate)] = (certificate.not_after + DAY, certificate.not_after + 2 * DAY)
+    look(case.hosting, case.now)
+    found = row(case.renewal)
     assert found.next_attempt_at == emergency_at(certificate.not_before, certificate.not_after)
     assert found.due_reason is DueReason.EMERGENCY
 
@@ -171,48 +169,40 @@ def test_a_window_inside_the_emergency_is_not_waited_for(
 @pytest.mark.parametrize(
     "reason", [DueReason.FORCED, DueReason.REVOKED, DueReason.KEY_COMPROMISE, DueReason.REPLACEMENT]
 )
-def test_what_somebody_decided_is_not_moved(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime, reason: DueReason
-) -> None:
-    put(renewal, due_reason=reason, next_attempt_at=now)
-    front.windows[name_of(hosting.certificate)] = (now + 10 * DAY, now + 12 * DAY)
-    look(hosting, now)
-    assert (row(renewal).next_attempt_at, row(renewal).due_reason) == (now, reason)
+def test_what_somebody_decided_is_not_moved(case: Case, reason: DueReason) -> None:
+    put(case.renewal, due_reason=reason, next_attempt_at=case.now)
+    case.suggest(case.now + 10 * DAY, case.now + 12 * DAY)
+    look(case.hosting, case.now)
+    assert (row(case.renewal).next_attempt_at, row(case.renewal).due_reason) == (case.now, reason)
 
 
-def test_a_renewal_that_has_begun_is_not_moved(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime
-) -> None:
-    put(renewal, state=RenewalState.ORDERED, next_attempt_at=now)
-    front.windows[name_of(hosting.certificate)] = (now + 10 * DAY, now + 12 * DAY)
-    assert look(hosting, now) == now + LATEST_LOOK
-    assert row(renewal).next_attempt_at == now
+def test_a_renewal_that_has_begun_is_not_moved(case: Case) -> None:
+    put(case.renewal, state=RenewalState.ORDERED, next_attempt_at=case.now)
+    case.suggest(case.now + 10 * DAY, case.now + 12 * DAY)
+    assert look(case.hosting, case.now) == case.now + LATEST_LOOK
+    assert row(case.renewal).next_attempt_at == case.now
 
 
-def test_a_renewal_that_begins_during_the_look_is_not_moved(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime
-) -> None:
-    front.windows[name_of(hosting.certificate)] = (now + 10 * DAY, now + 12 * DAY)
+def test_a_renewal_that_begins_during_the_look_is_not_moved(case: Case) -> None:
+    case.suggest(case.now + 10 * DAY, case.now + 12 * DAY)
 
     def begin() -> float:
         """The dice is thrown between the answer and the UPDATE."""
-        values = {"state": RenewalState.STARTED, "next_attempt_at": now}
-        db.session.query(Renewal).filter_by(id=renewal.id).update(values, synchronize_session=False)
+        values = {"state": RenewalState.STARTED, "next_attempt_at": case.now}
+        db.session.query(Renewal).filter_by(id=case.renewal.id).update(values, synchronize_session=False)
         return 0.5
 
-    look(hosting, now, begin)
-    found = row(renewal)
-    assert (found.state, found.next_attempt_at, found.window_start) == (RenewalState.STARTED, now, None)
+    look(case.hosting, case.now, begin)
+    found = row(case.renewal)
+    assert (found.state, found.next_attempt_at, found.window_start) == (RenewalState.STARTED, case.now, None)
 
 
-def test_a_renewal_that_is_tried_again_soon_is_not_put_off(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime
-) -> None:
-    soon = now + timedelta(minutes=5)
-    put(renewal, attempts=3, next_attempt_at=soon)
-    front.windows[name_of(hosting.certificate)] = (now + 10 * DAY, now + 12 * DAY)
-    look(hosting, now)
-    assert row(renewal).next_attempt_at == soon
+def test_a_renewal_that_is_tried_again_soon_is_not_put_off(case: Case) -> None:
+    soon = case.now + timedelta(minutes=5)
+    put(case.renewal, attempts=3, next_attempt_at=soon)
+    case.suggest(case.now + 10 * DAY, case.now + 12 * DAY)
+    look(case.hosting, case.now)
+    assert row(case.renewal).next_attempt_at == soon
 
 
 @pytest.mark.databases("sqlite")
@@ -228,11 +218,11 @@ def test_a_renewal_that_is_tried_again_soon_is_not_put_off(
     ],
 )
 def test_the_next_look_is_when_the_ca_says_within_reason(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime, said: str | None, expected: timedelta
+    case: Case, said: str | None, expected: timedelta
 ) -> None:
-    front.retry_after = said
-    front.windows[name_of(hosting.certificate)] = (now + 10 * DAY, now + 12 * DAY)
-    assert abs(look(hosting, now) - now - expected) < timedelta(seconds=10)
+    case.front.retry_after = said
+    case.suggest(case.now + 10 * DAY, case.now + 12 * DAY)
+    assert abs(look(case.hosting, case.now) - case.now - expected) < timedelta(seconds=10)
 
 
 @pytest.mark.parametrize(
@@ -245,32 +235,26 @@ def test_the_next_look_is_when_the_ca_says_within_reason(
         Answer(drops=True),
     ],
 )
-def test_a_look_that_fails_is_temporary_and_moves_nothing(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime, answer: Answer
-) -> None:
-    before = renewal.next_attempt_at
-    front.proxy.rule = lambda request: answer if request.path.startswith(PATH) else None
+def test_a_look_that_fails_is_temporary_and_moves_nothing(case: Case, answer: Answer) -> None:
+    before = case.renewal.next_attempt_at
+    case.front.proxy.rule = lambda request: answer if request.path.startswith(PATH) else None
     with pytest.raises(AdapterError) as caught:
-        look(hosting, now)
+        look(case.hosting, case.now)
     assert not caught.value.permanent
-    assert (row(renewal).next_attempt_at, row(renewal).due_reason) == (before, DueReason.LIFETIME)
+    assert (row(case.renewal).next_attempt_at, row(case.renewal).due_reason) == (before, DueReason.LIFETIME)
 
 
-def test_a_certificate_that_the_ca_does_not_know_is_asked_for_in_a_week(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime
-) -> None:
-    before = renewal.next_attempt_at
-    assert look(hosting, now) == now + UNKNOWN_LOOK
-    assert row(renewal).next_attempt_at == before
+def test_a_certificate_that_the_ca_does_not_know_is_asked_for_in_a_week(case: Case) -> None:
+    before = case.renewal.next_attempt_at
+    assert look(case.hosting, case.now) == case.now + UNKNOWN_LOOK
+    assert row(case.renewal).next_attempt_at == before
 
 
-def test_a_window_that_makes_no_sense_is_no_window(
-    front: AriFront, hosting: Hosting, renewal: Renewal, now: datetime
-) -> None:
-    before = renewal.next_attempt_at
-    front.windows[name_of(hosting.certificate)] = (now + 12 * DAY, now + 10 * DAY)
-    look(hosting, now)
-    assert (row(renewal).next_attempt_at, row(renewal).window_start) == (before, None)
+def test_a_window_that_makes_no_sense_is_no_window(case: Case) -> None:
+    before = case.renewal.next_attempt_at
+    case.suggest(case.now + 12 * DAY, case.now + 10 * DAY)
+    look(case.hosting, case.now)
+    assert (row(case.renewal).next_attempt_at, row(case.renewal).window_start) == (before, None)
 
 
 def test_an_upload_is_asked_for_at_the_ca_that_will_renew_it(
@@ -290,19 +274,13 @@ def test_an_upload_is_asked_for_at_the_ca_that_will_renew_it(
     [({"paused_at": 0}, 6), ({"open_until": 3, "failures": 5}, 3), ({"limited_until": 48}, 12)],
 )
 def test_an_account_that_is_left_alone_is_not_asked(
-    front: AriFront,
-    hosting: Hosting,
-    renewal: Renewal,
-    account: CaAccount,
-    now: datetime,
-    columns: dict[str, int],
-    hours: int,
+    case: Case, account: CaAccount, columns: dict[str, int], hours: int
 ) -> None:
     for name, value in columns.items():
-        setattr(account, name, value if name == "failures" else now + timedelta(hours=value))
+        setattr(account, name, value if name == "failures" else case.now + timedelta(hours=value))
     db.session.commit()
-    assert look(hosting, now) == now + timedelta(hours=hours)
-    assert front.asked == []
+    assert look(case.hosting, case.now) == case.now + timedelta(hours=hours)
+    assert case.front.asked == []
 
 
 @pytest.mark.databases("sqlite")
@@ -317,23 +295,3 @@ def test_a_ca_without_windows_and_a_certificate_without_a_name_are_seldom_asked(
     factory.renewal(private)
     assert [look(one, now) - now for one in (nameless, private)] == [UNKNOWN_LOOK] * 2
     assert front.asked == []
-
-
-def test_only_what_this_account_issued_here_is_named_as_replaced(
-    factory: Factory, cast: Cast, account: CaAccount, certificate: Certificate, renewal: Renewal
-) -> None:
-    """A foreign identifier inside the body would silence another owner's notices."""
-    assert replaces_for(renewal, account) == name_of(certificate)
-    assert replaces_for(renewal, factory.ca_account("other")) is None
-    strangers = factory.certificate(cast.other_organisation, uploaded_by_another(certificate))
-    theirs = factory.renewal(factory.hosting(strangers))
-    assert replaces_for(theirs, account) is None
-    strangers.ca_account_id = account.id
-    db.session.commit()
-    assert replaces_for(theirs, account) is None
-
-
-def uploaded_by_another(certificate: Certificate) -> Any:
-    """The same certificate again, as somebody else may upload it."""
-    chain = split_pem(certificate.fullchain_pem)
-    return pki.Made(chain[0], chain[1:], chain[-1], pki.key("ec-p256"))
