@@ -17,6 +17,7 @@ need postgresql has_postgres
 need pebble command -v pebble
 need bind9 has_named
 need chromium command -v chromium
+need faketime command -v faketime
 need fonts-wqy-microhei has_chinese
 
 [ -z "$missing" ] && exit 0

@@ -55,6 +55,7 @@ def start(renewal: Renewal, now: datetime) -> Advance | Wait:
     if spec is None or (parts := differing_parts(spec, hosting.product.spec)):
         named = ", ".join(parts) if spec is not None else "validation_type, brand, grade"
         raise DomainError("spec_mismatch", parts=named)
+    clocks.check_start(hosting.product.ca_account, now)
     values = {
         "ca_account_id": hosting.product.ca_account_id,
         "key_type": hosting.key_type or predecessor.key_type,

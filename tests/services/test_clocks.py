@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.adapters.errors import AdapterError
 from portal.domain.alarms import AlarmKind
@@ -16,8 +17,11 @@ from portal.extensions import db
 from portal.models.alarm import Alarm
 from portal.models.catalogue import CaAccount
 from portal.models.hosting import Renewal
-from portal.services import clocks
+from portal.models.notice import Notice
+from portal.services import alarms, clocks
 from tests.factories import Cast, Factory
+from tests.pebble import pebble
+from tests.stories.hosted_story import add_ca
 
 OFF = [timedelta(days=days) for days in (-40, -1, 1, 40)]
 
@@ -132,10 +136,25 @@ class TestRecovering:
         assert clocks.recover(now - timedelta(seconds=1)) == 1
         assert self.due(renewal) == now - timedelta(seconds=1)
 
+    def test_so_is_one_that_failed_otherwise_under_that_clock(self, renewal: Renewal, now: datetime) -> None:
+        renewal.error_code = "ca_unavailable"
+        db.session.commit()
+        assert clocks.recover(now) == 1
+
+    def test_mail_that_failed_is_not_put_off_for_weeks(
+        self, core_app: Flask, cast: Cast, now: datetime
+    ) -> None:
+        alarms.raise_at_once(AlarmKind.MANUAL_ORDER, now)
+        late = {"next_attempt_at": now + timedelta(days=40), "error_code": "mail_unavailable"}
+        db.session.execute(update(Notice).values(**late))
+        db.session.commit()
+        assert clocks.recover(now) == 1
+        assert db.session.scalars(select(Notice.next_attempt_at)).all() == [now]
+
     @pytest.mark.parametrize(
         "columns",
         [
-            {"error_code": "ca_rate_limited"},
+            {"error_code": "ca_rate_limited", "next_attempt_at": 7},
             {"started_at": None, "state": RenewalState.WAITING},
             {"next_attempt_at": None, "state": RenewalState.DONE},
         ],
@@ -144,8 +163,42 @@ class TestRecovering:
         self, renewal: Renewal, now: datetime, columns: dict[str, Any]
     ) -> None:
         for name, value in columns.items():
-            setattr(renewal, name, value)
+            setattr(renewal, name, now + timedelta(days=value) if isinstance(value, int) else value)
         db.session.commit()
         before = self.due(renewal)
         assert clocks.recover(now) == 0
         assert self.due(renewal) == before
+
+
+@pytest.mark.databases("sqlite")
+class TestStartingOnOneMachine:
+    """The CA is the only other clock: nothing that waits is started by ours alone."""
+
+    @pytest.fixture
+    def acme(self, core_app: Flask, cast: Cast) -> Iterator[CaAccount]:
+        with pebble() as one:
+            yield add_ca(one, datetime.now(UTC), one.directory_url)
+
+    @pytest.mark.parametrize("off", OFF)
+    def test_nothing_is_started_while_they_disagree_and_all_is_due_again_afterwards(
+        self, acme: CaAccount, factory: Factory, cast: Cast, present: datetime, off: timedelta
+    ) -> None:
+        with pytest.raises(AdapterError) as refused:
+            clocks.check_start(acme, present + off)
+        assert (refused.value.code, refused.value.permanent) == ("clock_wrong", False)
+        waiting = factory.renewal(
+            factory.hosting(factory.certificate(cast.organisation)),
+            due=present + timedelta(days=40),
+            error_code="clock_wrong",
+        )
+        assert clocks.recover(present) == 1
+        db.session.expire_all()
+        assert db.session.get_one(Renewal, waiting.id).next_attempt_at == present
+        clocks.check_start(acme, present)
+        assert open_alarms() == []
+
+    def test_a_ca_that_cannot_be_asked_holds_nobody_up(
+        self, core_app: Flask, factory: Factory, present: datetime
+    ) -> None:
+        away = factory.ca_account(kind="acme", config={"directory_url": "http://127.0.0.1:9/dir"})
+        clocks.check_start(away, present + timedelta(days=40))
