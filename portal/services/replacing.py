@@ -174,7 +174,7 @@ def _take_on(row: MassReplacement, certificate: Certificate, now: datetime) -> N
         note_change("mass_replacements", row.id, change, row.requested_by, now, error.code, about)
 
 
-def _next_certificates(row: MassReplacement, now: datetime) -> Select[tuple[Certificate]]:
+def _next_certificates(row: MassReplacement, now: datetime) -> Select[Certificate]:
     """What is left, in the order of issuance; by key, so that nothing is skipped when rows fall out of it."""
     query = select(Certificate).where(*_alive(row.ca_account_id, row.issued_before, now), _is_hosted(now))
     if row.cursor is not None:
