@@ -19,12 +19,13 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker import Worker
 
-from jobs.schedule import PERIODIC, BellScheduler
-from jobs.worker import StepWorker, care
+from jobs.schedule import PERIODIC, BellScheduler, note_damage
+from jobs.worker import StepWorker, care, leave
+from portal.domain.alarms import AlarmKind
 from portal.doorbell import AllowedJob, EvictingRedisError, own_connection, queue, refuse_eviction
 from portal.models.types import new_id
 from portal.queue import QUEUE_OF, JobName, QueueName
-from portal.services import heartbeats
+from portal.services import alarm_board, heartbeats
 from portal.services.scanning import SCAN
 from portal.settings import Settings, child_environment
 from tests import servers
@@ -139,6 +140,34 @@ def test_an_evicting_redis_is_refused(connection: Redis) -> None:
             refuse_eviction(connection)
     finally:
         connection.config_set("maxmemory-policy", "noeviction")
+
+
+def test_it_leaves_signs_of_life_that_need_no_redis_to_be_read(
+    core_app: Flask, connection: Redis, session: object, now: datetime
+) -> None:
+    queue(QueueName.CLOCK, connection).enqueue(JobName.TICK.value)
+    work_off(core_app, connection)
+    assert not heartbeats.is_silent(heartbeats.worker_name(), now, 60)
+    assert not heartbeats.is_silent(heartbeats.REDIS, now, 60)
+    leave(core_app)
+    assert heartbeats.last_of_workers(now + timedelta(minutes=1)) is None
+
+
+@pytest.mark.parametrize(
+    ("mended", "alarmed"),
+    [
+        ([], False),
+        (["periodic-tick"], True),
+        (["somebody-elses"], True),
+        ([one.id for one in PERIODIC], False),
+    ],
+)
+def test_a_schedule_that_was_damaged_is_told_of_and_one_lost_with_its_redis_is_not(
+    core_app: Flask, session: object, now: datetime, mended: list[str], alarmed: bool
+) -> None:
+    note_damage(mended, now)
+    kinds = {one.kind for one in alarm_board.read().open}
+    assert kinds == ({AlarmKind.SCHEDULE_DAMAGED} if alarmed else set())
 
 
 # The process
