@@ -10,7 +10,7 @@ from portal.extensions import db
 from portal.models.account import LoginSession
 from portal.models.authority import CaOrderKey
 from portal.models.hosting import ChallengeResponse
-from portal.services import crl_watching, validation_records
+from portal.services import ca_buckets, crl_watching, validation_records
 
 #: Proofs are taken away when they have served; these are left over from orders that were given up.
 CHALLENGES_KEPT = timedelta(days=7)
@@ -24,6 +24,7 @@ def clean(now: datetime) -> None:
     db.session.execute(delete(ChallengeResponse).where(ChallengeResponse.created_at < now - CHALLENGES_KEPT))
     db.session.execute(delete(LoginSession).where(LoginSession.expires_at < now - SESSIONS_KEPT))
     db.session.execute(delete(CaOrderKey).where(CaOrderKey.created_at < now - ORDER_KEYS_KEPT))
+    ca_buckets.forget_full(now)
     db.session.commit()
     crl_watching.catch_up(now)
     validation_records.sweep(now)
