@@ -16,7 +16,7 @@ TOP_LEVEL = {
     *("compose.yaml", "docs", "bench", ".ci", ".gitignore", ".dockerignore"),
 }
 #: Tests of no single module.
-WHOLE = ("tests/stories/", "tests/house/", "tests/aliyun/")
+WHOLE = ("tests/stories/", "tests/faults/", "tests/house/", "tests/aliyun/")
 #: Contract suites: one for all implementations of a kind.
 CONTRACT = "contract"
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)", re.IGNORECASE)
