@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from portal.domain.alarms import AlarmKind
+from portal.domain.alarms import CUSTOMER_CAN_MEND, AlarmKind
 from portal.domain.renewal import RenewalState
 from portal.extensions import db
 from portal.services import alarm_board, alarms
 from portal.web.alarms import ALARMS, MENDING
+from portal.web.refusals import NEXT_STEPS
 from tests.browser import visitor
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -116,3 +117,9 @@ def test_it_reads_well_in_chromium(
         one.axe("alarms")
         one.screenshot(tmp_path / f"alarms-{language}-{width}-{scheme}.png")
         assert one.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_customers_are_reminded_of_everything_that_their_pages_tell_them_to_do():
+    """What a page tells a customer to mend is what the ladder of alarms reminds the customer of."""
+    ours = {"spec_mismatch"} | {code for code, step in NEXT_STEPS.items() if "operator" in str(step._args)}
+    assert set(NEXT_STEPS) - ours <= CUSTOMER_CAN_MEND
