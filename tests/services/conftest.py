@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 
+from portal.extensions import db
 from portal.models.certificate import Certificate
 from portal.models.order import Order
 from portal.sandbox.payment import SandboxPayment
-from portal.services import buying
+from portal.services import buying, crl_watching
 from portal.services.acting import Actor
 from tests import gateway as gate
+from tests import pki
+from tests.crls import CrlServer, crl_server, make_crl, points
 from tests.factories import Cast, Factory
 from tests.services.rehearsal import Rehearsal, customer_zones
 from tests.signed_zones import SignedZones
@@ -57,3 +61,27 @@ def rehearsal(some_app: Flask, factory: Factory, cast: Cast, signed: SignedZones
     """Names of Alice's organisation, to be looked at through a resolver that validates."""
     some_app.extensions["settings"] = replace(some_app.extensions["settings"], dnssec_probe="customer.test")
     return Rehearsal(factory, cast.organisation, signed.resolver)
+
+
+@pytest.fixture
+def list_server() -> Iterator[CrlServer]:
+    """A server of revocation lists, with an empty one of the usual CA."""
+    with crl_server() as running:
+        running.body = make_crl({})
+        yield running
+
+
+@pytest.fixture
+def make_listed(
+    factory: Factory, cast: Cast, list_server: CrlServer, now: datetime
+) -> Callable[..., Certificate]:
+    """Stores a certificate that names the list, and has it watched."""
+
+    def made(**making: Any) -> Certificate:
+        leaf = pki.make_certificate(now=now, extensions=[points(list_server.url)], **making)
+        certificate = factory.certificate(cast.organisation, leaf)
+        crl_watching.watch(certificate)
+        db.session.commit()
+        return certificate
+
+    return made
