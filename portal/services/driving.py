@@ -139,7 +139,7 @@ def _drive_held(held: Held, clock: Clock, job: JobName | None) -> None:
             continue
         point = f"{held.kind.name}.{held.state.value}"
         keep = _goes_on(outcome, now)
-        record(held, outcome, now, keep=keep, commit=not (keep and _is_local_after(held, outcome)))
+        _record(held, outcome, now, keep=keep)
         faultpoint(f"{point}.recorded")
         if not keep:
             return
@@ -158,6 +158,24 @@ def _goes_on(outcome: Advance | Wait, now: datetime) -> bool:
     if isinstance(outcome, Wait) or outcome.failure is not None or outcome.due_at is None:
         return False
     return outcome.due_at <= now
+
+
+def _record(held: Held, outcome: Advance | Wait, now: datetime, *, keep: bool) -> None:
+    """Write an outcome. Where it cannot be written, that is a failed try like any other: with its wait, and in the end
+    a person. The answer to a commit may be what was lost: then it is the state as it is now that is tried again.
+
+    After a failed try each step is committed by itself: a local step that breaks must not take back, time and again,
+    what was done before it. Raises LostClaim, and what the writing raised.
+    """
+    is_shared = keep and held.row.attempts == 0 and _is_local_after(held, outcome)
+    try:
+        record(held, outcome, now, keep=keep, commit=not is_shared)
+    except LostClaim:
+        raise
+    except Exception:
+        db.session.rollback()
+        record_failure(held, AdapterError("unexpected", permanent=False), now)
+        raise
 
 
 def _is_local_after(held: Held, outcome: Advance | Wait) -> bool:

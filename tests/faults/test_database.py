@@ -31,7 +31,7 @@ from tests.services.orders import in_threads
 LEASE = 1.1
 
 
-def drive_through(world: World, seconds: float = 40) -> list[Exception]:
+def drive_through(world: World, seconds: float = 25) -> list[Exception]:
     """Drive until all is over, whatever the database says meanwhile; what it said. Leases are waited for."""
     said: list[Exception] = []
     deadline = time.monotonic() + seconds
