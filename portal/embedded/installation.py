@@ -21,7 +21,7 @@ from portal.embedded import programs
 from portal.embedded.redis_server import EmbeddedRedis
 from portal.embedded.supervisor import Program, Supervisor
 from portal.extensions import db
-from portal.services import operators
+from portal.services import operators, starting
 from portal.settings import Settings, child_environment, from_env, is_set
 
 log = structlog.get_logger(__name__)
@@ -112,11 +112,19 @@ class Installation:
         app = create_core(self.settings)
         with app.app_context():
             upgrade()
+            _check_keys()
             self.needs_operator = not operators.has_operator(db.session)
             if self.needs_operator:
                 operators.set_up_code()
             db.session.remove()
             db.engine.dispose()
+
+
+def _check_keys() -> None:
+    try:
+        starting.check_master_keys()
+    except starting.WrongMasterKeysError as error:
+        raise InstallationError(str(error)) from None
 
 
 def _lock(data_dir: Path) -> IO[bytes]:
