@@ -11,6 +11,7 @@ from flask import Flask
 
 from portal.settings import Settings
 from tests.factories import Cast, Factory
+from tests.faults.acme_line import EASY
 from tests.faults.world import Clock, World
 from tests.pebble import Pebble, pebble
 
@@ -35,6 +36,6 @@ def world(some_app: Flask, factory: Factory, cast: Cast, settings: Settings, tmp
 
 @pytest.fixture
 def acme() -> Iterator[Pebble]:
-    """A pebble that rejects every fifth nonce."""
-    with pebble(nonce_reject=20, validity_seconds=199 * 24 * 3600) as one:
+    """A pebble that believes every proof, and rejects every fifth nonce."""
+    with pebble(nonce_reject=20, validity_seconds=199 * 24 * 3600, environment=EASY) as one:
         yield one

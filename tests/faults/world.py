@@ -29,7 +29,7 @@ from portal.models.hosting import Renewal
 from portal.models.notice import Notice
 from portal.models.order import Order, Payment
 from portal.models.types import new_id
-from portal.services import alarms
+from portal.services import alarms, ca_accounts
 from portal.services.driving import drive_all
 from portal.services.kinds import KINDS
 from portal.services.ringing import due_ids
@@ -81,6 +81,20 @@ class World:
         order = self._order(name, account, making)
         self._payment(order, PaymentState.PAID)
         return db.session.get_one(Order, order.id)
+
+    def acme_account(self, directory_url: str, ca_bundle: str, **config: object) -> CaAccount:
+        """An account at the pebble of these tests, which believes every proof (what DNS does is other tests' part)."""
+        settings = {
+            "directory_url": directory_url,
+            "ca_bundle": ca_bundle,
+            "challenge": "http-01",
+            "rehearsal": "no",
+            **config,
+        }
+        name = f"acme-{self.factory.number()}"
+        account = ca_accounts.add(name, "acme", settings, {}, "test", self.factory.now)
+        ca_accounts.ensure_registered(account)
+        return account
 
     def unpaid(self, name: str) -> tuple[Order, str]:
         """An open order, and the number under which the gateway knows its payment."""
