@@ -18,7 +18,7 @@ from portal.adapters.ca.acme_answers import OrderBody
 from portal.adapters.ca.base import Authorization, CaOrderState
 
 #: How long a look counts (seconds).
-LOOK_AGE = 2.0
+LOOK_AGE = 5.0
 _MOST_ORDERS = 16
 
 
