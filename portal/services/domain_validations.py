@@ -28,7 +28,7 @@ def ensure(organisation_id: str, names: Sequence[str], now: datetime) -> list[Do
     known = {row.name for row in list_for(organisation_id, wanted)}
     missing = [name for name in wanted if name not in known]
     if missing:
-        method = _first_method()
+        method = first_method()
         for name in missing:
             _insert_if_absent(_values(organisation_id, name, method, now))
         db.session.commit()
@@ -88,7 +88,8 @@ def delegation_target(row: DomainValidation) -> str | None:
     return f"{row.delegation_label}.{zone.zone}" if zone is not None else None
 
 
-def _first_method() -> ValidationMethod:
+def first_method() -> ValidationMethod:
+    """How a name is proved for which nobody has chosen a way."""
     is_ready = delegation.find_verified() is not None
     return ValidationMethod.DELEGATION if is_ready else ValidationMethod.OPERATOR
 
