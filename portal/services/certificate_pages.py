@@ -20,9 +20,10 @@ from portal.models.deployment import Deployment, DeploymentTarget
 from portal.models.hosting import Hosting
 from portal.services import catalogue, crl_watching, revoking, timelines
 from portal.services.certificates import Link, chain_of, get_certificate, versions_of
-from portal.services.hosting import background, validity_of
+from portal.services.hosting import ACTIVE, background, validity_of
 from portal.services.listing import Row, rows_of
 from portal.services.timelines import Timeline
+from portal.services.validation_standings import CertificateView, views_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class CertificatePage:
     advice: HostingAdvice | None
     revocation: Revocation | None
     crl_source: CrlSource | None
+    #: How its names stand; None where nothing renews it.
+    validation: CertificateView | None
 
     @property
     def certificate(self) -> Certificate:
@@ -83,6 +86,7 @@ def read(certificate_id: str, organisation_id: str, now: datetime) -> Certificat
         advice=None if row.hosting else _advice(certificate, products, now),
         revocation=revoking.find_revocation(certificate.id),
         crl_source=crl_watching.find_source(certificate.crl_url),
+        validation=views_of([certificate], now)[0] if row.hosting and row.hosting.state in ACTIVE else None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 
 DNS: Mapping[str, Any] = {
+    "choice_missing": _l("Choose one of the ways."),
     "delegation_probe_unseen": _l(
         "The trial record %(name)s was written, but the name servers of the zone do not show it."
     ),

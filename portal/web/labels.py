@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 
+from portal.domain.checks import CheckState, CheckSubject
 from portal.domain.deployment import CloudProduct, DeploymentState
 from portal.domain.hosting import CertificateState, HostingState
 from portal.domain.manual_order import ManualOrderState
@@ -17,9 +18,11 @@ from portal.domain.renewal import RenewalState
 from portal.domain.replacement import ReplacementState
 from portal.domain.revocation import RevocationState
 from portal.domain.spec import DomainType, Grade, ValidationType
+from portal.domain.validation import ValidationMethod
 from portal.models.account import Role
 from portal.models.hosting import Renewal
 from portal.services.manual_orders import is_under_review
+from portal.services.validation_standings import Standing
 
 
 class Face(NamedTuple):
@@ -143,6 +146,27 @@ FACES: Mapping[type[StrEnum], Mapping[StrEnum, Face]] = {
         ReplacementState.PAUSED: Face(_l("paused"), "warn", "player-pause"),
         ReplacementState.DONE: Face(_l("Completed"), "ok", "circle-check"),
         ReplacementState.CANCELLED: Face(_l("Cancelled"), "quiet", "minus"),
+    },
+    ValidationMethod: {
+        ValidationMethod.DELEGATION: Face(_l("CNAME delegation"), "quiet", "link"),
+        ValidationMethod.CREDENTIALS: Face(_l("DNS credentials"), "quiet", "key"),
+        ValidationMethod.HTTP: Face(_l("Over HTTP"), "quiet", "world"),
+        ValidationMethod.OPERATOR: Face(_l("As the operator set it up"), "quiet", "settings"),
+    },
+    Standing: {
+        Standing.BLOCKED: Face(_l("Blocked"), "bad", "alert-circle"),
+        Standing.WARNING: Face(_l("Warning"), "warn", "alert-triangle"),
+        Standing.UNSEEN: Face(_l("Not looked at yet"), "quiet", "clock"),
+        Standing.OK: Face(_l("In order"), "ok", "circle-check"),
+        Standing.UNNEEDED: Face(_l("Not needed"), "quiet", "check"),
+    },
+    CheckState: {
+        CheckState.ACTIVE: Face(_l("Repeated"), "info", "refresh"),
+        CheckState.ENDED: Face(_l("Ended"), "quiet", "minus"),
+    },
+    CheckSubject: {
+        CheckSubject.ARI: Face(_l("Renewal window of the CA"), "quiet", "calendar"),
+        CheckSubject.VALIDATION: Face(_l("Domain validation"), "quiet", "world-check"),
     },
     NoticeState: {
         NoticeState.PENDING: Face(_l("To be sent"), "info", "clock"),

@@ -27,6 +27,7 @@ CUSTOMER = (
     Entry(_l("Overview"), "layout-dashboard", "certificates.overview", ("certificates.overview",)),
     Entry(_l("Certificates"), "certificate", "certificates.index", ("certificates.",)),
     Entry(_l("Hosting"), "refresh-dot", "hosting.index", ("hosting.",)),
+    Entry(_l("Domain validation"), "world-check", "validation.index", ("validation.",)),
     Entry(_l("Orders"), "receipt", "checkout.orders", ("checkout.",)),
     Entry(
         _l("Team & security"),

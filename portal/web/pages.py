@@ -20,6 +20,7 @@ AREAS = (
     "portal.web.checkout.views:blueprint",
     "portal.web.hosting.views:blueprint",
     "portal.web.operator.views:blueprint",
+    "portal.web.validation.views:blueprint",
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from babel.lists import format_list
+from flask import url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from portal.domain.due import DueReason
 from portal.domain.manual_order import CHECKLISTS, CUSTOMERS_PART
 from portal.domain.renewal import KeySource, RenewalState
+from portal.domain.validation import CUSTOMER_CAN_MEND
 from portal.models.hosting import Renewal
 from portal.services.manual_orders import is_carried, is_under_review
 from portal.services.timelines import Status, Step, StepName, Timeline
@@ -41,6 +43,17 @@ _DONE_TEXTS: Mapping[StepName, Any] = {
     StepName.LIVE: _l("The new certificate was seen in a TLS handshake."),
 }
 
+
+#: What is mended on the pages of domain validation.
+MENDED_THERE = CUSTOMER_CAN_MEND | {
+    "delegation_zone_unready",
+    "dns_delegation_broken",
+    "dns_delegation_foreign",
+    "dns_not_configured",
+    "dns_outside_zone",
+    "name_held_by_another",
+    "validation_failed",
+}
 
 #: How the key came to be there.
 KEY_SOURCES: Mapping[KeySource, Any] = {
@@ -70,7 +83,16 @@ def _shown(step: Step, timeline: Timeline) -> dict[str, Any]:
     title = str(TITLES[step.name])
     if step.target is not None:
         title = f"{title} · {step.target.product.upper()} {step.target.domain}"
-    return {"title": title, "status": step.status.value, "at": step.at, "text": _text(step, timeline)}
+    shown = {"title": title, "status": step.status.value, "at": step.at, "text": _text(step, timeline)}
+    return shown | _way_on(step, timeline)
+
+
+def _way_on(step: Step, timeline: Timeline) -> dict[str, Any]:
+    """The page where the customer mends what stopped the step, where there is one."""
+    if step.name not in (StepName.PREFLIGHT, StepName.DOMAIN_CHECK) or step.error_code not in MENDED_THERE:
+        return {}
+    url = url_for("validation.certificate", certificate_id=timeline.renewal.predecessor_id)
+    return {"url": url, "url_label": _("Set up domain validation")}
 
 
 def _text(step: Step, timeline: Timeline) -> str | Markup:

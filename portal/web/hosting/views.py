@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request, url_for
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
 from portal.models.account import Role
-from portal.services import hosting, picking
+from portal.services import hosting, picking, validation_standings
 from portal.services.paging import Cursor
 from portal.web.clock import now
 from portal.web.errors import STATUSES
@@ -57,11 +57,13 @@ def confirmation(certificate_ids: list[str], refusal: DomainError | None = None)
             raise
         return refused(error)
     total = sum((offer.total for offer in offers), Money(0))
+    standings = validation_standings.views_of([offer.certificate for offer in offers], now())
     return render(
         "hosting/confirm.html",
         status=STATUSES.get(refusal.code, 422) if refusal else 200,
         offers=offers,
         total=total,
+        standings=standings,
         refusal=message_of(refusal) if refusal else None,
     )
 
