@@ -46,10 +46,11 @@ def note_success(account: CaAccount, now: datetime) -> None:
     is_over = account.limited_until is not None and account.limited_until <= now
     if not account.failures and account.open_until is None and not is_over:
         return
-    values: dict[str, object] = {"failures": 0, "open_until": None} | (
-        {"limited_until": None} if is_over else {}
-    )
-    over = [AlarmKind.CA_UNAVAILABLE, AlarmKind.CA_ACCOUNT_LOST] + [AlarmKind.CA_RATE_LIMITED] * is_over
+    values: dict[str, object] = {"failures": 0, "open_until": None}
+    over = [AlarmKind.CA_UNAVAILABLE, AlarmKind.CA_ACCOUNT_LOST]
+    if is_over:
+        values["limited_until"] = None
+        over.append(AlarmKind.CA_RATE_LIMITED)
     db.session.execute(update(CaAccount).where(CaAccount.id == account.id).values(**values))
     for kind in over:
         alarms.clear_alarm(kind, now, subject_type=_SUBJECT, subject_id=account.id)
