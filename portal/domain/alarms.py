@@ -82,6 +82,7 @@ CUSTOMER_CAN_MEND = (
             "dns_delegation_broken",
             "dns_delegation_foreign",
             "dns_outside_zone",
+            "name_held_by_another",
             "live_unreachable",
             "not_live",
             "validation_failed",

@@ -60,11 +60,13 @@ class DomainValidation(Model):
 
     `delegation_label` is random and the organisation's own: _acme-challenge.<name> is to be a CNAME of
     <label>.<zone>. `result_code` is the worst finding of the last rehearsal (None: all well), with its parameters.
+    `proved_at` is when a CA last accepted a proof of the name from this organisation.
     """
 
     __tablename__ = "domain_validations"
     __table_args__ = (
         UniqueConstraint("organisation_id", "name", name="uq_domain_validations_organisation_name"),
+        Index("ix_domain_validations_name", "name"),
     )
 
     id: Mapped[RowId]
@@ -77,6 +79,7 @@ class DomainValidation(Model):
     result_code: Mapped[str | None] = mapped_column(String(64))
     result_severity: Mapped[str | None] = mapped_column(String(16))
     result_params: Mapped[dict[str, Any] | None] = mapped_column(PlainJson)
+    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     created_at: Mapped[Moment]
 
     dns_credential: Mapped[DnsCredential | None] = relationship()

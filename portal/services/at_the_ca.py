@@ -6,7 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import wraps
 
+import structlog
+
 from portal.adapters.ca.base import CaOrder, CaOrderState
+from portal.adapters.ca.registry import KINDS as CA_KINDS
 from portal.adapters.errors import AdapterError
 from portal.domain.renewal import RenewalEvent, poll_after
 from portal.extensions import db
@@ -14,6 +17,8 @@ from portal.models.catalogue import CaAccount
 from portal.models.hosting import Renewal
 from portal.services import ca_accounts, ca_capacity, validating
 from portal.services.operations import Advance, Step, Wait, leave_transaction
+
+log = structlog.get_logger(__name__)
 
 #: How soon a renewal looks again whether a paused account has been resumed.
 PAUSE_LOOK = timedelta(minutes=5)
@@ -65,6 +70,21 @@ def look(renewal: Renewal, account: CaAccount) -> CaOrder | None:
 def is_lost(placed: CaOrder | None) -> bool:
     """Whether nothing can come of the order any more."""
     return placed is None or placed.state is CaOrderState.INVALID
+
+
+def forget_proofs(renewal: Renewal) -> None:
+    """Have the CA forget what was proved for this order, in case another customer orders the same name.
+
+    A second lock beside `validation_routes.check_bound`: a CA that is away keeps no certificate from being deployed.
+    """
+    account = renewal.ca_account
+    if account is None or renewal.order_url is None or not CA_KINDS[account.kind].validates:
+        return
+    leave_transaction()
+    try:
+        ca_accounts.connect(account).forget_proofs(renewal.order_url)
+    except AdapterError as error:
+        log.warning("proofs_not_forgotten", renewal=renewal.id, account=account.name, code=error.code)
 
 
 def ask_again(renewal: Renewal, placed: CaOrder, now: datetime) -> Wait:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.domain.errors import DomainError
@@ -25,12 +25,7 @@ def ensure(organisation_id: str, names: Sequence[str], now: datetime) -> list[Do
     A new name is proved by delegation where this service has a zone for it, else as the operator set the CA up.
     """
     wanted = _bases(names)
-    known = {row.name for row in list_for(organisation_id, wanted)}
-    missing = [name for name in wanted if name not in known]
-    if missing:
-        method = first_method()
-        for name in missing:
-            _insert_if_absent(_values(organisation_id, name, method, now))
+    if _add_missing(organisation_id, wanted, now):
         db.session.commit()
     return list_for(organisation_id, wanted)
 
@@ -82,6 +77,27 @@ def set_method(
     return row
 
 
+def note_proved(organisation_id: str, names: Sequence[str], now: datetime) -> None:
+    """A CA accepted this organisation's proof of the names, within the caller's transaction."""
+    if not (wanted := _bases(names)):
+        return
+    rows = (DomainValidation.organisation_id == organisation_id, DomainValidation.name.in_(wanted))
+    proved = update(DomainValidation).where(*rows).values(proved_at=now)
+    proved = proved.execution_options(synchronize_session=False)
+    if db.session.execute(proved).rowcount < len(wanted):  # type: ignore[attr-defined]
+        _add_missing(organisation_id, wanted, now)
+        db.session.execute(proved)
+
+
+def is_held_by_another(organisation_id: str, name: str) -> bool:
+    """Whether another organisation has proved this name to a CA through us, and this one never has."""
+    query = select(DomainValidation.organisation_id).where(
+        DomainValidation.name == base_name(name.lower()), DomainValidation.proved_at.is_not(None)
+    )
+    holders = set(db.session.scalars(query))
+    return bool(holders) and organisation_id not in holders
+
+
 def delegation_target(row: DomainValidation) -> str | None:
     """The name that _acme-challenge.<name> has to be a CNAME of; None while this service has no verified zone."""
     zone = delegation.find_verified()
@@ -92,6 +108,16 @@ def first_method() -> ValidationMethod:
     """How a name is proved for which nobody has chosen a way."""
     is_ready = delegation.find_verified() is not None
     return ValidationMethod.DELEGATION if is_ready else ValidationMethod.OPERATOR
+
+
+def _add_missing(organisation_id: str, wanted: Sequence[str], now: datetime) -> bool:
+    """Make the rows that are missing, within the caller's transaction; whether there were any."""
+    known = {row.name for row in list_for(organisation_id, wanted)}
+    missing = [name for name in wanted if name not in known]
+    method = first_method() if missing else ValidationMethod.OPERATOR
+    for name in missing:
+        _insert_if_absent(_values(organisation_id, name, method, now))
+    return bool(missing)
 
 
 def _bases(names: Iterable[str]) -> list[str]:

@@ -29,13 +29,14 @@ from portal.services import (
     ca_capacity,
     clocks,
     deploying,
+    domain_validations,
     keying,
     preflight,
     renewal_windows,
     storage,
     validating,
 )
-from portal.services.at_the_ca import ask_again, at_the_ca, hold, is_lost, look, order_anew
+from portal.services.at_the_ca import ask_again, at_the_ca, forget_proofs, hold, is_lost, look, order_anew
 from portal.services.operations import Advance, Kind, Wait, leave_transaction
 
 #: How long a proof may take to be seen by everybody before the CA is told of it all the same.
@@ -130,10 +131,11 @@ def answer(renewal: Renewal, account: CaAccount, now: datetime) -> Advance | Wai
     placed = look(renewal, account)
     if placed is None or is_lost(placed):
         return order_anew(renewal, account, placed, now)
-    if renewal.polls < _polls_in(PROPAGATION) and not validating.is_visible(renewal, account, placed):
+    proofs = validating.proofs_of(renewal, account, placed)
+    if renewal.polls < _polls_in(PROPAGATION) and not proofs.are_visible():
         return Wait(now + poll_after(renewal.polls + 1))
     ca = ca_accounts.connect(account)
-    for challenge in validating.to_answer(renewal, account, placed):
+    for challenge in proofs.to_answer():
         ca.answer(challenge)
     return Advance(RenewalEvent.ANSWER, due_at=now)
 
@@ -147,7 +149,12 @@ def validate(renewal: Renewal, account: CaAccount, now: datetime) -> Advance | W
     if placed.state is CaOrderState.PENDING:
         return ask_again(renewal, placed, now)
     validating.clear(renewal, account, placed)
-    return Advance(RenewalEvent.VALIDATE, due_at=now)
+    proved = [one.name for one in placed.authorizations]
+    return Advance(
+        RenewalEvent.VALIDATE,
+        due_at=now,
+        then=lambda: domain_validations.note_proved(renewal.organisation_id, proved, now),
+    )
 
 
 @at_the_ca
@@ -189,6 +196,7 @@ def issue(renewal: Renewal, account: CaAccount, now: datetime) -> Advance | Wait
 def hand_over(renewal: Renewal, now: datetime) -> Advance | Wait:
     """Find where the predecessor is served and plan a deployment for each place (rule 13)."""
     assert renewal.successor is not None
+    forget_proofs(renewal)
     targets = [target.id for target in deploying.known_targets(renewal.predecessor)]
     successor = renewal.successor
     return Advance(
@@ -258,9 +266,7 @@ KIND: Kind[Renewal] = Kind(
     on_stop=_on_stop,
     job_of=keying.job_of,
     longest_pause=_longest_pause,
-    local=frozenset(
-        {RenewalState.WAITING, RenewalState.CHECKED, RenewalState.ISSUED, RenewalState.DEPLOYING}
-    ),
+    local=frozenset({RenewalState.WAITING, RenewalState.CHECKED, RenewalState.DEPLOYING}),
     loading=(
         joinedload(Renewal.hosting).joinedload(Hosting.product),
         joinedload(Renewal.predecessor),

@@ -6,6 +6,7 @@ By which way a name is proved: `validation_routes`. What becomes of TXT records:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -23,10 +24,13 @@ from portal.services.validation_routes import Routes
 
 
 def present(renewal: Renewal, account: CaAccount, order: CaOrder, now: datetime) -> None:
-    """Put the proof of every pending name in place. Safe to repeat. Raises AdapterError (see validation_routes)."""
-    if not _pending(order):
-        return
+    """Put the proof of every pending name in place. Safe to repeat. Raises AdapterError (see validation_routes).
+
+    Names that the CA wants no proof of are looked at as well: another organisation may have proved them.
+    """
     routes = validation_routes.load(renewal, account, order)
+    for authorization in order.authorizations:
+        validation_routes.check_bound(routes, authorization)
     chosen = [(one.name, validation_routes.choose(routes, one)) for one in _pending(order)]
     for _, challenge in chosen:
         if challenge.kind is ChallengeKind.HTTP_01:
@@ -37,38 +41,46 @@ def present(renewal: Renewal, account: CaAccount, order: CaOrder, now: datetime)
     validation_records.put_all(renewal, list(zip(places, values, strict=True)), now)
 
 
-def is_visible(renewal: Renewal, account: CaAccount, order: CaOrder) -> bool:
-    """Whether a CA would find every proof now: TXT records at the name servers of their zones.
+@dataclass(frozen=True)
+class Proofs:
+    """What has been put in place for an order's pending names, by authorization."""
 
-    False where a proof was not put anywhere yet. Raises AdapterError("dns_unavailable") where nobody answers.
-    """
-    if not _pending(order):
-        return True
+    routes: Routes
+    pending: tuple[Authorization, ...]
+    records: Sequence[ValidationRecord]
+    placed: Mapping[str, Challenge]
+
+    def are_visible(self) -> bool:
+        """Whether a CA would find every proof now: TXT records at the name servers of their zones.
+
+        False where a proof was not put anywhere yet. Raises AdapterError("dns_unavailable") where nobody answers.
+        """
+        if len(self.placed) < len(self.pending):
+            return False
+        chosen = {one.dns_value for one in self.placed.values() if one.kind is ChallengeKind.DNS_01}
+        looks = [
+            (record.fqdn, record.value, dns_access.vantage(self.routes.resolver(record.method)))
+            for record in self.records
+            if record.value in chosen
+        ]
+        return all(side_by_side(lambda look: is_published(*look), looks))
+
+    def to_answer(self) -> tuple[Challenge, ...]:
+        """The challenges that the CA is to be told of, one for every pending name: that which was put in place, even if
+        another method was chosen since. Raises AdapterError (see validation_routes).
+        """
+        return tuple(
+            self.placed.get(one.url) or validation_routes.choose(self.routes, one) for one in self.pending
+        )
+
+
+def proofs_of(renewal: Renewal, account: CaAccount, order: CaOrder) -> Proofs:
+    """What is in place for an order. Leaves no transaction open."""
     routes = validation_routes.load(renewal, account, order)
     records = _records(renewal, order)
-    proofs = _proofs(routes, order, records)
+    proofs = Proofs(routes, tuple(_pending(order)), records, _proofs(routes, order, records))
     leave_transaction()
-    if len(proofs) < len(_pending(order)):
-        return False
-    chosen = {one.dns_value for one in proofs.values() if one.kind is ChallengeKind.DNS_01}
-    looks = [
-        (record.fqdn, record.value, dns_access.vantage(routes.resolver(record.method)))
-        for record in records
-        if record.value in chosen
-    ]
-    return all(side_by_side(lambda look: is_published(*look), looks))
-
-
-def to_answer(renewal: Renewal, account: CaAccount, order: CaOrder) -> tuple[Challenge, ...]:
-    """The challenges that the CA is to be told of, one for every pending name: that which was put in place, even if
-    another method was chosen since. Raises AdapterError (see validation_routes).
-    """
-    if not _pending(order):
-        return ()
-    routes = validation_routes.load(renewal, account, order)
-    proofs = _proofs(routes, order, _records(renewal, order))
-    leave_transaction()
-    return tuple(proofs.get(one.url) or validation_routes.choose(routes, one) for one in _pending(order))
+    return proofs
 
 
 def clear(renewal: Renewal, _account: CaAccount, _order: CaOrder | None = None) -> None:
@@ -94,7 +106,8 @@ def _pending(order: CaOrder) -> list[Authorization]:
 
 def _proofs(routes: Routes, order: CaOrder, records: Sequence[ValidationRecord]) -> Mapping[str, Challenge]:
     """By authorization: the challenge whose proof is in place; of two, that of the method which is chosen now."""
-    pending = _pending(order)
+    if not (pending := _pending(order)):
+        return {}
     tokens = [challenge.token for one in pending for challenge in one.challenges]
     query = select(ChallengeResponse.token).where(ChallengeResponse.token.in_(tokens))
     served = set(db.session.scalars(query))
@@ -116,6 +129,8 @@ def _is_there(challenge: Challenge, served: set[str], placed: set[str]) -> bool:
 
 
 def _records(renewal: Renewal, order: CaOrder) -> Sequence[ValidationRecord]:
+    if not _pending(order):
+        return ()
     values = [one.dns_value for authorization in _pending(order) for one in authorization.challenges]
     return validation_records.list_for(renewal, values)
 

@@ -55,6 +55,23 @@ def load(renewal: Renewal, account: CaAccount, order: CaOrder) -> Routes:
     return Routes(renewal.organisation_id, account, rows, credentials, zone)
 
 
+def check_bound(routes: Routes, authorization: Authorization) -> None:
+    """A name that another organisation has proved through us is proved anew by what binds it to this one: a delegation
+    to its own label, or a record that its own credentials wrote. The site's redirect to the portal, the operator's DNS
+    access or a proof that the CA remembers would speak for the other one.
+
+    Raises AdapterError("name_held_by_another", permanent), and as `places` does.
+    """
+    name, method = authorization.name, routes.method_of(authorization.name)
+    is_held = domain_validations.is_held_by_another(routes.organisation_id, name)
+    leave_transaction()
+    if not is_held or (method is ValidationMethod.CREDENTIALS and authorization.is_pending):
+        return
+    if method is not ValidationMethod.DELEGATION:
+        raise AdapterError("name_held_by_another", permanent=True, name=name)
+    places(routes, [name])
+
+
 def choose(routes: Routes, authorization: Authorization) -> Challenge:
     """The challenge of the chosen method. Wildcard names can only be proved by DNS (RFC 8555, 8.4 and 7.1.3).
 

@@ -139,6 +139,9 @@ WORK: Mapping[str, Any] = {
     "issued_without_name": _l("The CA sent a certificate that lacks a name. The present one is kept."),
     "live_address_forbidden": _l("The address of the site is not one that may be looked at from here."),
     "live_unreachable": _l("The site does not answer, so what it serves cannot be seen."),
+    "name_held_by_another": _l(
+        "%(name)s is validated here for another customer. Prove that it is yours by a delegation or DNS credentials."
+    ),
     "not_live": _l("The site still serves the old certificate."),
     "spec_mismatch": _l(
         "The renewal would not have the specification of the certificate. It differs in: %(parts)s"
@@ -192,6 +195,7 @@ NEXT_STEPS: Mapping[str, Any] = {
     "dns_outside_zone": _LOOK_AT_DNS,
     "dns_refused": _INSTALLATION,
     "live_unreachable": _l("Check that the domain points at the cloud product and answers on port 443."),
+    "name_held_by_another": _l("Choose delegation or DNS credentials for this name under Domain validation."),
     "not_live": _l("Check that the domain still points at this cloud product."),
     "spec_mismatch": _l("What you paid for is kept. The operator finds a product that fits, or refunds it."),
     "validation_failed": _LOOK_AT_DNS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.adapters.ca.base import ChallengeKind
+from portal.adapters.errors import AdapterError
 from portal.domain.validation import ValidationMethod
 from portal.extensions import db
 from portal.models.account import Organisation
@@ -83,12 +85,12 @@ def test_a_record_is_put_seen_answered_and_taken_away(
     named.set(zone, where, "TXT", '"somebody-else"')
     renewal, one = renewal_of(factory, cast.organisation, NAME), authorization(NAME)
     order = order_of(one)
-    assert not validating.is_visible(renewal, account, order)
+    assert not validating.proofs_of(renewal, account, order).are_visible()
     for _ in range(2):
         validating.present(renewal, account, order, now)
     assert sorted(named.txt(where)) == ["somebody-else", value_of(one)]
-    assert validating.is_visible(renewal, account, order)
-    assert [challenge.kind for challenge in validating.to_answer(renewal, account, order)] == [
+    assert validating.proofs_of(renewal, account, order).are_visible()
+    assert [challenge.kind for challenge in validating.proofs_of(renewal, account, order).to_answer()] == [
         ChallengeKind.DNS_01
     ]
     for _ in range(2):
@@ -104,7 +106,7 @@ def test_a_record_that_has_gone_again_is_not_visible(
     renewal, order = renewal_of(factory, cast.organisation, NAME), order_of(authorization(NAME))
     validating.present(renewal, account, order, now)
     named.set(SERVICE_ZONE, where, "TXT")
-    assert not validating.is_visible(renewal, account, order)
+    assert not validating.proofs_of(renewal, account, order).are_visible()
 
 
 def test_over_http_the_portal_answers(
@@ -113,10 +115,10 @@ def test_over_http_the_portal_answers(
     use(ValidationMethod.HTTP, named, actor, now)
     renewal, one = renewal_of(factory, cast.organisation, NAME), authorization(NAME)
     validating.present(renewal, account, order_of(one), now)
-    (challenge,) = validating.to_answer(renewal, account, order_of(one))
+    (challenge,) = validating.proofs_of(renewal, account, order_of(one)).to_answer()
     assert challenge.kind is ChallengeKind.HTTP_01
     assert validating.find_response(challenge.token) == challenge.key_authorization
-    assert validating.is_visible(renewal, account, order_of(one))
+    assert validating.proofs_of(renewal, account, order_of(one)).are_visible()
     validating.clear(renewal, account, order_of(one))
     assert validating.find_response(challenge.token) is None
     assert named.txt(RECORD) == []
@@ -132,7 +134,7 @@ def test_each_name_of_an_order_goes_its_own_way(
     renewal = renewal_of(factory, cast.organisation, NAME, plain, unknown)
     order = order_of(*(authorization(name) for name in (NAME, plain, unknown)))
     validating.present(renewal, account, order, now)
-    assert [one.kind.value for one in validating.to_answer(renewal, account, order)] == [
+    assert [one.kind.value for one in validating.proofs_of(renewal, account, order).to_answer()] == [
         "dns-01",
         "http-01",
         "dns-01",
@@ -159,7 +161,7 @@ def test_a_name_and_its_wildcard_have_two_values_side_by_side(
     renewal = renewal_of(factory, cast.organisation, NAME, f"*.{NAME}")
     validating.present(renewal, account, order, now)
     assert sorted(named.txt(where)) == sorted(value_of(one) for one in order.authorizations)
-    assert len(validating.to_answer(renewal, account, order)) == 2
+    assert len(validating.proofs_of(renewal, account, order).to_answer()) == 2
 
 
 def test_an_order_with_nothing_to_prove_asks_nobody(
@@ -170,8 +172,8 @@ def test_an_order_with_nothing_to_prove_asks_nobody(
         order_of(authorization(NAME, state="valid")),
     )
     validating.present(renewal, account, order, now)
-    assert validating.is_visible(renewal, account, order)
-    assert validating.to_answer(renewal, account, order) == ()
+    assert validating.proofs_of(renewal, account, order).are_visible()
+    assert validating.proofs_of(renewal, account, order).to_answer() == ()
 
 
 # Changes meanwhile
@@ -195,8 +197,8 @@ def test_what_was_put_by_another_method_is_answered_and_taken_away(
     validating.present(renewal, account, order, now)
     chosen = credential(named, actor, now).id if then is ValidationMethod.CREDENTIALS else None
     domain_validations.set_method(actor.organisation_id, NAME, then, actor, now, chosen)
-    assert validating.is_visible(renewal, account, order)
-    assert [challenge.kind for challenge in validating.to_answer(renewal, account, order)] == [
+    assert validating.proofs_of(renewal, account, order).are_visible()
+    assert [challenge.kind for challenge in validating.proofs_of(renewal, account, order).to_answer()] == [
         ChallengeKind.DNS_01
     ]
     validating.clear(renewal, account, order)
@@ -211,7 +213,7 @@ def test_of_two_proofs_the_method_that_is_chosen_now_counts(
     validating.present(renewal, account, order, now)
     use(ValidationMethod.HTTP, named, actor, now)
     validating.present(renewal, account, order, now)
-    (challenge,) = validating.to_answer(renewal, account, order)
+    (challenge,) = validating.proofs_of(renewal, account, order).to_answer()
     assert challenge.kind is ChallengeKind.HTTP_01
     validating.clear(renewal, account, order)
     assert named.txt(where) == []
@@ -244,7 +246,7 @@ def test_two_organisations_that_prove_one_name_do_not_disturb_each_other(
     validating.present(theirs, account, their_order, now)
     validating.clear(ours, account, our_order)
     assert named.txt(RECORD) == [value_of(their_order.authorizations[0])]
-    assert validating.is_visible(theirs, account, their_order)
+    assert validating.proofs_of(theirs, account, their_order).are_visible()
 
 
 def test_a_value_that_two_renewals_share_stays_until_both_are_done(
@@ -256,7 +258,7 @@ def test_a_value_that_two_renewals_share_stays_until_both_are_done(
     for renewal in (ours, theirs):
         validating.present(renewal, account, order, now)
     validating.clear(ours, account, order)
-    assert validating.is_visible(theirs, account, order)
+    assert validating.proofs_of(theirs, account, order).are_visible()
     validating.clear(theirs, account, order)
     assert named.txt(RECORD) == []
 
@@ -270,5 +272,50 @@ def test_a_token_that_two_renewals_share_is_served_to_both(
     for renewal in (ours, theirs):
         validating.present(renewal, account, order, now)
     validating.clear(ours, account, order)
-    assert validating.is_visible(theirs, account, order)
-    assert len(validating.to_answer(theirs, account, order)) == 1
+    assert validating.proofs_of(theirs, account, order).are_visible()
+    assert len(validating.proofs_of(theirs, account, order).to_answer()) == 1
+
+
+@pytest.mark.parametrize("state", ["pending", "valid"])
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [
+        (ValidationMethod.HTTP, "name_held_by_another"),
+        (ValidationMethod.OPERATOR, "name_held_by_another"),
+        (ValidationMethod.DELEGATION, "dns_delegation_broken"),
+    ],
+)
+def test_a_name_that_another_organisation_proved_is_not_had_by_its_redirect_or_by_a_remembered_proof(
+    factory: Factory,
+    cast: Cast,
+    actor: Actor,
+    other: Actor,
+    account: CaAccount,
+    named: Bind,
+    now: datetime,
+    method: ValidationMethod,
+    code: str,
+    state: str,
+) -> None:
+    domain_validations.note_proved(other.organisation_id, [NAME], now)
+    use(method, named, actor, now)
+    named.set(CUSTOMER_ZONE, RECORD, "CNAME")
+    renewal = renewal_of(factory, cast.organisation, NAME)
+    with pytest.raises(AdapterError) as caught:
+        validating.present(renewal, account, order_of(replace(authorization(NAME), state=state)), now)
+    assert (caught.value.code, caught.value.permanent) == (code, True)
+    domain_validations.note_proved(actor.organisation_id, [NAME], now)
+    if method is not ValidationMethod.DELEGATION:
+        validating.present(renewal, account, order_of(replace(authorization(NAME), state=state)), now)
+
+
+def test_a_delegation_to_ones_own_label_proves_what_another_organisation_proved_before(
+    factory: Factory, cast: Cast, actor: Actor, other: Actor, account: CaAccount, named: Bind, now: datetime
+) -> None:
+    domain_validations.note_proved(other.organisation_id, [NAME], now)
+    use(ValidationMethod.DELEGATION, named, actor, now)
+    renewal = renewal_of(factory, cast.organisation, NAME)
+    validating.present(renewal, account, order_of(authorization(NAME)), now)
+    (challenge,) = validating.proofs_of(renewal, account, order_of(authorization(NAME))).to_answer()
+    assert challenge.kind is ChallengeKind.DNS_01
+    validating.clear(renewal, account)

@@ -28,6 +28,7 @@ from portal.adapters.ca.acme_answers import (
     read_identities,
     read_order,
     read_renewal_info,
+    read_texts,
 )
 from portal.adapters.ca.acme_errors import AcmeProblem, order_gone, refused, retry_at, unavailable
 from portal.adapters.ca.acme_http import Reply
@@ -158,6 +159,19 @@ class AcmeCa:
         return acme_chains.choose(
             self._ask(body.certificate), self._settings.config.get("preferred_chain"), self._ask
         )
+
+    def forget_proofs(self, url: str) -> None:
+        """Deactivate the authorizations of an order. One that is valid no more cannot be, and need not be."""
+        if self._settings.config.get("keep_proofs") == "yes":
+            return
+        self._begin()
+        # Not read as an order: some CAs give one a state of its own once a proof of it is withdrawn.
+        for address in read_texts(self._ask(url), "authorizations"):
+            try:
+                self._net.post(address, messages.UpdateAuthorization(status="deactivated"))
+            except AcmeProblem as refusal:
+                if not refusal.permanent:
+                    raise
 
     def revoke(self, leaf_pem: str, reason: int = 0) -> None:
         """Revoke in the account's name (7.6)."""

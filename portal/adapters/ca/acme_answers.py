@@ -66,6 +66,12 @@ def read_order(reply: Reply) -> OrderBody:
     )
 
 
+def read_texts(reply: Reply, field: str) -> tuple[str, ...]:
+    """A list of texts in an answer; empty where there is none."""
+    listed = reply.json().get(field)
+    return tuple(str(one) for one in listed[:_MOST_AUTHORIZATIONS]) if isinstance(listed, list) else ()
+
+
 def read_authorization(reply: Reply, url: str, key: JWK) -> Authorization:
     """`key` is the account key, which the proofs are made with. Raises AdapterError(ca_unavailable)."""
     document = reply.json()

@@ -145,6 +145,13 @@ class CertificateAuthority(Protocol):
         """The issued chain as PEM, leaf first. The order must be valid. Safe to repeat: always the same certificate."""
         ...
 
+    def forget_proofs(self, url: str) -> None:
+        """See to it that the proofs of this order spare no later order of the account its own (RFC 8555, 7.5.2): an
+        account serves many customers, and one's proof says nothing of another. Safe to repeat. The order may be lost
+        by it, so it is called once the certificate is stored.
+        """
+        ...
+
     def revoke(self, leaf_pem: str, reason: int = 0) -> None:
         """Revoke (RFC 5280, 5.3.1 reason codes). Already revoked counts as done."""
         ...

@@ -82,6 +82,9 @@ class ManualCa:
             raise AdapterError("ca_unavailable", permanent=False, detail="the order is under review")
         return order.chain_pem
 
+    def forget_proofs(self, url: str) -> None:
+        """This CA asks for no proofs."""
+
     def revoke(self, leaf_pem: str, reason: int = 0) -> None:  # noqa: ARG002
         """Operators revoke at the CA. Raises AdapterError("ca_revoke_unsupported")."""
         raise AdapterError("ca_revoke_unsupported", permanent=True)

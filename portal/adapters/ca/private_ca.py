@@ -120,6 +120,9 @@ class PrivateCa:
             raise AdapterError("ca_unavailable", permanent=False, detail="the order is pending")
         return _pem(self._issue(order, csr_pem)) + _pem(self._issuer.certificate)
 
+    def forget_proofs(self, url: str) -> None:
+        """This CA asks for no proofs."""
+
     def revoke(self, leaf_pem: str, reason: int = 0) -> None:
         """Put it on the revocation list. Raises AdapterError: ca_refused (not issued here, no such reason),
         ca_revoke_unsupported (there is no ledger to keep it).

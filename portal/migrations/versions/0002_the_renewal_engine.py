@@ -177,6 +177,7 @@ def upgrade():
     sa.Column('result_code', sa.String(length=64), nullable=True),
     sa.Column('result_severity', sa.String(length=16), nullable=True),
     sa.Column('result_params', sa.JSON().with_variant(postgresql.JSONB(), 'postgresql'), nullable=True),
+    sa.Column('proved_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['dns_credential_id'], ['dns_credentials.id'], name=op.f('fk_domain_validations_dns_credential_id_dns_credentials')),
     sa.ForeignKeyConstraint(['organisation_id'], ['organisations.id'], name=op.f('fk_domain_validations_organisation_id_organisations')),
@@ -185,6 +186,7 @@ def upgrade():
     sa.UniqueConstraint('organisation_id', 'name', name='uq_domain_validations_organisation_name')
     )
     with op.batch_alter_table('domain_validations', schema=None) as batch_op:
+        batch_op.create_index('ix_domain_validations_name', ['name'], unique=False)
         batch_op.create_index(batch_op.f('ix_domain_validations_organisation_id'), ['organisation_id'], unique=False)
 
     op.create_table('validation_records',
@@ -378,6 +380,7 @@ def downgrade():
     op.drop_table('validation_records')
     with op.batch_alter_table('domain_validations', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_domain_validations_organisation_id'))
+        batch_op.drop_index('ix_domain_validations_name')
 
     op.drop_table('domain_validations')
     op.drop_table('rate_buckets')
