@@ -14,12 +14,22 @@ from portal.settings import Settings
 #: How long a writer waits for another one before SQLite says "database is locked".
 SQLITE_BUSY_MS = 30_000
 
+#: A server that falls silent is given up after half a minute (libpq; on a unix socket there is no such silence).
+_POSTGRES_PATIENCE = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Options of create_engine. `hide_parameters` keeps values out of exception texts and logs."""
     options: dict[str, Any] = {"hide_parameters": True}
     if not settings.is_sqlite:
         options |= {"pool_pre_ping": True, "pool_recycle": 1800, "pool_size": 8, "max_overflow": 8}
+        options["connect_args"] = dict(_POSTGRES_PATIENCE)
     return options
 
 

@@ -206,6 +206,28 @@ def test_one_that_starts_while_the_database_is_away_knows_whom_to_tell(
 
 
 @pytest.mark.databases("sqlite")
+def test_a_disk_that_is_full_is_told_of_though_nothing_can_be_stored(
+    core_app: Flask, cast: Cast, outside: Outside, mail_server: MailServer, environment: dict[str, str]
+) -> None:
+    """The limit stands for the disk: not even the watchdog's own trace can be written."""
+    everybody_lives_until(datetime.now(UTC) + timedelta(minutes=5))
+    with watchdog(environment):
+        wait_until(lambda: outside.heard)
+    process = subprocess.Popen(
+        ["prlimit", "--fsize=4096", sys.executable, "-m", "jobs.watchdog"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        mail_server.wait_for(1, 20)
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=10)
+    assert '"alarms": ["storage_full"]' in said
+
+
+@pytest.mark.databases("sqlite")
 def test_it_ends_at_once_when_told_to(core_app: Flask, outside: Outside, environment: dict[str, str]) -> None:
     everybody_lives_until(datetime.now(UTC) + timedelta(minutes=5))
     with watchdog(environment | {"PORTAL_WATCH_SECONDS": "600"}) as process:
