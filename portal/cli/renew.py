@@ -20,7 +20,7 @@ _STEERING = ("status", "pause", "resume", "cancel")
 
 
 @click.command()
-@click.option("--certificate", "certificate_id", metavar="ID", help="Renew this certificate.")
+@click.option("--certificate", "certificate_id", metavar="ID", help="Renew this one; also by serial or name.")
 @click.option("--force", is_flag=True, help="Though it is not due yet.")
 @click.option("--key-compromised", is_flag=True, help="Its key leaked: replace it, then have it revoked.")
 @click.option("--ca", metavar="NAME", help="Renew everything that this CA account issued.")

@@ -15,6 +15,7 @@ from portal.domain.order import OrderState
 from portal.domain.renewal import RenewalState
 from portal.extensions import db
 from portal.models.account import Organisation
+from portal.models.authority import Revocation
 from portal.models.catalogue import CaAccount
 from portal.models.certificate import Certificate
 from portal.models.deployment import Deployment
@@ -22,6 +23,7 @@ from portal.models.history import Heartbeat
 from portal.models.hosting import Hosting, Renewal
 from portal.models.notice import Notice
 from portal.models.order import Order
+from portal.models.validation import HostingCheck
 from portal.queue import JobName
 from portal.services import subjects
 from portal.services.job_board import JobView
@@ -49,6 +51,8 @@ ATTENTION: Mapping[str, ColumnElement[bool]] = {
     ),
     "order": or_(Order.stopped_at.is_not(None), Order.state == _text(OrderState.DISPUTED.value)),
     "notice": Notice.stopped_at.is_not(None),
+    "check": HostingCheck.stopped_at.is_not(None),
+    "revocation": Revocation.stopped_at.is_not(None),
 }
 #: Whose rows the ids of a job are.
 _KIND_OF_JOB: Mapping[JobName | None, str] = {kind.job: name for name, kind in KINDS.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import or_, select
+
 from portal.domain.due import DueReason
 from portal.domain.errors import DomainError
 from portal.domain.hosting import HostingState
@@ -19,6 +21,9 @@ from portal.services.certificates import get_certificate
 
 #: A renewal that falls due within this time may as well start now.
 SOON = timedelta(days=1)
+
+#: Certificates looked through for a name.
+MOST_LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,9 @@ class Answer:
 
 
 def renew(certificate_id: str, note: str, actor: str, now: datetime, *, is_forced: bool) -> Answer:
-    """Renew a certificate if it is due soon, or inside its window, or if `is_forced`.
+    """Renew a certificate (by id, serial number or name) if it is due soon, or inside its window, or if `is_forced`.
 
-    Raises DomainError: certificate_not_found, certificate_replaced, and those of forcing.
+    Raises DomainError: certificate_not_found, certificate_ambiguous, certificate_replaced, and those of forcing.
     """
     certificate = _get(certificate_id)
     hosting = forcing.find_hosting(certificate.id, now)
@@ -98,8 +103,17 @@ def _is_due_soon(renewal: Renewal, certificate: Certificate, now: datetime) -> b
     return now >= certificate.not_after - lead_time(certificate.not_before, certificate.not_after)
 
 
-def _get(certificate_id: str) -> Certificate:
-    certificate = db.session.get(Certificate, certificate_id)
-    if certificate is None:
+def _get(which: str) -> Certificate:
+    """A certificate by its id; or the one in use with that serial number or that name."""
+    if (by_id := db.session.get(Certificate, which)) is not None:
+        return by_id
+    text = which.strip().lower()
+    serial = text.replace(":", "").replace(" ", "").lstrip("0")
+    fits = or_(Certificate.serial == serial, Certificate.names_text.contains(text, autoescape=True))
+    query = select(Certificate).where(Certificate.replaced_at.is_(None), fits).limit(MOST_LOOKED_AT)
+    found = [one for one in db.session.scalars(query) if one.serial == serial or text in one.names]
+    if len(found) > 1:
+        raise DomainError("certificate_ambiguous", ids=", ".join(one.id for one in found[:5]))
+    if not text or not found:
         raise DomainError("certificate_not_found")
-    return certificate
+    return found[0]

@@ -23,6 +23,9 @@ from portal.services.subjects import Subject
 #: Mass replacements listed, and troubles shown of each.
 SHOWN = 20
 
+#: How long a finished one is watched for the renewals that it began.
+WATCHED = timedelta(days=1)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -38,6 +41,7 @@ class Progress:
     troubles: Sequence[Subject]
     skipped: int
     ends_at: datetime | None
+    is_old: bool
 
     @property
     def started(self) -> int:
@@ -45,9 +49,10 @@ class Progress:
 
     @property
     def is_over(self) -> bool:
-        """Nothing will change any more by itself."""
-        is_settled = self.row.state is ReplacementState.CANCELLED or self.replaced >= self.row.started
-        return self.row.state not in UNDER_WAY and is_settled
+        """Nothing will change any more by itself; what was begun is watched for a day at most."""
+        if self.row.state in UNDER_WAY:
+            return False
+        return self.is_old or self.replaced >= self.row.started - self.skipped
 
 
 def list_all(now: datetime) -> list[Progress]:
@@ -87,6 +92,7 @@ def progress(row: MassReplacement, now: datetime) -> Progress:
         troubles=subjects.fetch("renewal", query) if trouble_count else (),
         skipped=db.session.scalar(skipped) or 0,
         ends_at=_ends_at(row, now),
+        is_old=row.finished_at is not None and row.finished_at < now - WATCHED,
     )
 
 

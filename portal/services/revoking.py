@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from portal.domain.due import DueReason
 from portal.domain.errors import DomainError
-from portal.domain.renewal import FINAL, RenewalState
+from portal.domain.renewal import FINAL, KeySource, RenewalState
 from portal.domain.revocation import RevocationReason, RevocationState
 from portal.extensions import db
 from portal.models.authority import Revocation
@@ -32,7 +32,8 @@ class Outlook:
     """What revoking a certificate would mean now.
 
     `refusal` says why it cannot be done at all; `ordinary` why it can be done for a leaked key alone. `renewal` is the
-    one that waits or is under way; `is_replaced_first` where a leaked key brings a new certificate first.
+    one that waits or is under way; `is_replaced_first` where a leaked key brings a new certificate first, and
+    `is_customers_key` where that needs a new CSR of theirs.
     """
 
     certificate: Certificate
@@ -40,15 +41,21 @@ class Outlook:
     ordinary: DomainError | None
     renewal: Renewal | None
     is_replaced_first: bool
+    is_customers_key: bool = False
 
 
 def outlook(certificate_id: str, organisation_id: str, now: datetime) -> Outlook:
     """Look, and change nothing. Raises DomainError("certificate_not_found")."""
     certificate = get_certificate(certificate_id, organisation_id)
     renewal = _renewal_of(certificate)
-    is_paid = certificate.replaced_at is None and forcing.find_hosting(certificate.id, now) is not None
+    hosting = forcing.find_hosting(certificate.id, now) if certificate.replaced_at is None else None
     return Outlook(
-        certificate, _refusal(certificate, now), _held_by(renewal), renewal, is_replaced_first=is_paid
+        certificate,
+        _refusal(certificate, now),
+        _held_by(renewal),
+        renewal,
+        is_replaced_first=hosting is not None,
+        is_customers_key=hosting is not None and hosting.key_source is KeySource.CSR,
     )
 
 

@@ -12,11 +12,13 @@ from sqlalchemy import Select, literal, select
 
 from portal.extensions import db
 from portal.models.account import Organisation
+from portal.models.authority import Revocation
 from portal.models.certificate import Certificate
 from portal.models.deployment import Deployment, DeploymentTarget
-from portal.models.hosting import Renewal
+from portal.models.hosting import Hosting, Renewal
 from portal.models.notice import Notice
 from portal.models.order import Order
+from portal.models.validation import HostingCheck
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,13 @@ _QUERIES: Mapping[str, Select[Any]] = {
     "deployment": select(*_columns(Deployment, DeploymentTarget.domain, DeploymentTarget.product))
     .join(DeploymentTarget, DeploymentTarget.id == Deployment.target_id)
     .join(Organisation, Organisation.id == Deployment.organisation_id),
+    "revocation": select(*_columns(Revocation, Certificate.name, literal("")))
+    .join(Certificate, Certificate.id == Revocation.certificate_id)
+    .join(Organisation, Organisation.id == Revocation.organisation_id),
+    "check": select(*_columns(HostingCheck, Certificate.name, HostingCheck.subject))
+    .join(Hosting, Hosting.id == HostingCheck.hosting_id)
+    .join(Certificate, Certificate.id == Hosting.certificate_id)
+    .join(Organisation, Organisation.id == HostingCheck.organisation_id),
     "order": select(*_columns(Order, Order.number, literal(""))).join(
         Organisation, Organisation.id == Order.organisation_id
     ),
@@ -79,6 +88,8 @@ _QUERIES: Mapping[str, Select[Any]] = {
 MODELS: Mapping[str, type[Any]] = {
     "renewal": Renewal,
     "deployment": Deployment,
+    "revocation": Revocation,
+    "check": HostingCheck,
     "order": Order,
     "notice": Notice,
 }

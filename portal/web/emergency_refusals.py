@@ -41,6 +41,7 @@ EMERGENCY: Mapping[str, Any] = {
     "renewal_under_way": _l(
         "A renewal with the present key is being issued at this moment. Ask again once it has ended."
     ),
+    "certificate_ambiguous": _l("More than one certificate in use fits. Give one of their ids: %(ids)s"),
     "certificate_not_hosted": _l("This certificate is not hosted."),
     "term_over": _l("The paid term of this hosting ended on %(ended_on)s."),
     "nothing_to_replace": _l("There is no hosted certificate of this CA from before that day."),

@@ -13,13 +13,14 @@ from portal.domain.hosting import HostingState
 from portal.domain.notices import NoticeKind, NoticeState
 from portal.domain.order import OrderState
 from portal.domain.renewal import RenewalState
+from portal.domain.revocation import RevocationReason
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
 from portal.models.history import AuditEntry, HistoryEntry
 from portal.models.hosting import Renewal
 from portal.models.notice import Notice
 from portal.queue import JobName, QueueName
-from portal.services import failed_jobs, job_board, operating, operator_acts
+from portal.services import failed_jobs, job_board, operating, operator_acts, revocation_steps
 from portal.services.acting import Actor
 from tests.failures import failed_job
 
@@ -230,3 +231,13 @@ def test_a_damaged_job_does_not_hide_the_others(session, now, renewal, core_app)
         good: JobName.ADVANCE_RENEWALS,
         bad: None,
     }
+
+
+def test_a_revocation_that_a_ca_refused_needs_a_person(factory, cast, session, now):
+    certificate = factory.certificate(cast.organisation, ca_account=factory.ca_account())
+    revocation = revocation_steps.begin(certificate, RevocationReason.KEY_COMPROMISE, "cli", now)
+    revocation.stopped_at, revocation.error_code = now, "ca_refused"
+    session.commit()
+    situation = operating.read(now)
+    assert [(one.kind, one.title) for one in situation.attention] == [("revocation", certificate.name)]
+    assert situation.attention_count == 1

@@ -63,6 +63,19 @@ def test_due_soon_it_starts(factory, hosting, renew, now, columns):
     assert renew().was_started
 
 
+def test_it_is_found_by_its_serial_number_or_its_name(factory, cast, certificate, hosting, now):
+    factory.renewal(hosting)
+    serial = ":".join(certificate.serial[at : at + 2] for at in range(0, len(certificate.serial), 2)).upper()
+    for which in (certificate.name, certificate.name.upper(), serial, f"00{certificate.serial}"):
+        assert renewing_one.renew(which, "", "cli", now, is_forced=False).certificate.id == certificate.id
+    factory.certificate(cast.other_organisation, names=[certificate.name], key_number=3)
+    with pytest.raises(DomainError, match="certificate_ambiguous"):
+        renewing_one.renew(certificate.name, "", "cli", now, is_forced=False)
+    for which in ("hop.example.com", "%", " ", ""):
+        with pytest.raises(DomainError, match="certificate_not_found"):
+            renewing_one.renew(which, "", "cli", now, is_forced=False)
+
+
 def test_under_way_it_is_left_to_itself(factory, hosting, renew, now):
     factory.renewal(hosting, state=RenewalState.ORDERED)
     assert not renew(True).was_started

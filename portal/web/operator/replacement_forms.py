@@ -48,6 +48,8 @@ class ReplacementForm(BaseForm):
 class OneForm(BaseForm):
     """Which certificate, why, and whether its key leaked."""
 
-    certificate_id = StringField(_l("Certificate id"), [filled(), at_most(32)], filters=[stripped])
+    certificate_id = StringField(
+        _l("Certificate: id, serial number or domain"), [filled(), at_most(253)], filters=[stripped]
+    )
     note = StringField(_l("Reason"), [filled(), at_most(255)], filters=[stripped])
     is_leaked = BooleanField(_l("Its private key leaked: new key, and the old certificate is revoked"))

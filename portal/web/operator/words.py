@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 
+from portal.domain.checks import CheckSubject
 from portal.domain.notices import NoticeKind
 from portal.queue import JobName, QueueName
+from portal.web.labels import label
 
 
 class Word(NamedTuple):
@@ -20,7 +22,9 @@ KINDS: Mapping[str, Word] = {
     "renewal": Word(_l("Renewal"), "refresh-dot"),
     "deployment": Word(_l("Deployment"), "cloud-upload"),
     "order": Word(_l("Order"), "receipt"),
+    "revocation": Word(_l("Revocation"), "circle-x"),
     "notice": Word(_l("Mail"), "mail"),
+    "check": Word(_l("Repeated check"), "world-check"),
 }
 
 QUEUES: Mapping[QueueName, Any] = {
@@ -77,7 +81,9 @@ def job_name(job: JobName | None) -> Any:
 
 
 def note(kind: str, text: str) -> Any:
-    """The second line of a piece of work: a cloud product, or the kind of a mail."""
+    """The second line of a piece of work: a cloud product, the kind of a mail, what a check is about."""
     if kind == "notice":
         return NOTICES[NoticeKind(text)]
+    if kind == "check":
+        return label(CheckSubject(text))
     return text.upper()

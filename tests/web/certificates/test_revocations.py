@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from portal.domain.due import DueReason
 from portal.domain.errors import DomainError
-from portal.domain.renewal import RenewalState
+from portal.domain.renewal import KeySource, RenewalState
 from portal.domain.revocation import RevocationReason, RevocationState
 from portal.models.authority import Revocation
 from portal.models.certificate import Source
@@ -140,3 +140,10 @@ def test_a_revoked_certificate_says_so(client, cast, issued, session, now):
         revoking.revoke(
             issued.id, RevocationReason.SUPERSEDED, Actor(cast.alice.id, cast.organisation.id), now
         )
+
+
+def test_whoever_has_a_key_of_their_own_is_told_to_change_it(client, cast, issued, waiting, session):
+    waiting.hosting.key_source = KeySource.CSR
+    session.commit()
+    client.log_in(cast.alice)
+    assert f"/certificates/{issued.id}/key-choice" in client.get(f"/certificates/{issued.id}/revoke").text

@@ -87,7 +87,7 @@ def test_it_is_started_and_watched_and_steered(client, cast, certificate, sessio
     assert (row.total, row.per_hour, row.requested_by) == (1, 30, cast.olga.id)
     part = client.get(URL, htmx=True).text
     assert part.lstrip().startswith('<div id="replacements"')
-    assert 'hx-trigger="every 2s"' in part
+    assert 'hx-trigger="every 5s"' in part
     assert client.post(URL, data=form()).status_code == 422
     for event, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
         assert client.post(f"{URL}/{row.id}/{event}").status_code == 303
