@@ -202,6 +202,10 @@ class World:
         db.session.expire_all()
         return db.session.scalars(select(Renewal).where(Renewal.sequence == sequence)).one()
 
+    def order_ids(self) -> list[str]:
+        db.session.rollback()
+        return list(db.session.scalars(select(Order.id).order_by(Order.number)))
+
     def open_alarms(self) -> list[str]:
         db.session.rollback()
         query = select(Alarm.kind).where(Alarm.cleared_at.is_(None)).order_by(Alarm.kind)
