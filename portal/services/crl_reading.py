@@ -20,13 +20,14 @@ from sqlalchemy import select
 from portal.adapters import crl_download
 from portal.adapters.crl_download import Fetched
 from portal.adapters.errors import AdapterError
+from portal.domain.errors import DomainError
 from portal.domain.revocation import CRL_TRANSITIONS, CrlEvent, CrlState
 from portal.extensions import db
 from portal.models.authority import CrlSource
 from portal.models.certificate import Certificate
 from portal.queue import JobName
 from portal.services import crl_findings, crl_process, publishing
-from portal.services.crl_findings import Line
+from portal.services.crl_findings import Finding, Line
 from portal.services.crl_watching import LEAST_PAUSE, watch
 from portal.services.operations import Advance, Kind, Wait, leave_transaction, settings
 
@@ -41,8 +42,11 @@ SPREAD = timedelta(hours=4)
 #: A list is believed if it is signed for the issuers of these newest certificates; others are looked at when found.
 SAMPLE = 100
 
-#: Certificates acted on in one go. With more on a list (a CA in trouble) the rest follows at once.
+#: Certificates acted on in one go. With more on a list (a CA in trouble) the rest follows soon.
 MOST_AT_ONCE = 300
+
+#: When the rest of a list is gone on with.
+REST_AFTER = timedelta(minutes=1)
 
 #: Longer than the process's own CPU limit: only a process that is starved reaches it.
 WALL_SECONDS = 120
@@ -115,11 +119,22 @@ def _act(url: str, file: IO[bytes], crl: Opened, asked: frozenset[str], now: dat
             signed_by |= again.signed_by
     ours = [one for one in found if issuers[one.certificate.id] in signed_by]
     ours.sort(key=lambda one: (one.is_hold, one.certificate.not_after))
-    for finding in ours[:MOST_AT_ONCE]:
-        log.warning("certificate_revoked", certificate=finding.certificate.id, reason=finding.line.reason)
-        crl_findings.act_on(finding, now)
+    done = [_act_on(finding, now) for finding in ours[:MOST_AT_ONCE]]
     crl_findings.settle(url, [one.certificate.id for one in ours if one.is_hold], now)
-    return len([one for one in ours if not one.is_hold]) <= MOST_AT_ONCE
+    return all(done) and len([one for one in ours if not one.is_hold]) <= MOST_AT_ONCE
+
+
+def _act_on(finding: Finding, now: datetime) -> bool:
+    """Act on one. False where it was changed by somebody at this very moment: it is looked at again."""
+    about = {"certificate": finding.certificate.id, "reason": finding.line.reason}
+    try:
+        crl_findings.act_on(finding, now)
+    except DomainError as error:
+        db.session.rollback()
+        log.warning("revoked_certificate_left", **about, code=error.code)
+        return False
+    log.warning("certificate_revoked", **about)
+    return True
 
 
 def _again(
@@ -134,8 +149,8 @@ def _again(
     values: dict[str, Any] = {"etag": etag, "read_at": now, "next_update": next_update}
     fine = {"attempts": 0, "polls": 0, "stopped_at": None, "error_code": None, "error_params": None}
     because = AdapterError("crl_expired", permanent=False) if is_expired else None
-    until = max(due, now + LEAST_PAUSE) if is_all else now
-    return Wait(until, values=values | (fine if because is None else {"attempts": 0}), because=because)
+    until = max(due, now + LEAST_PAUSE) if is_all else now + REST_AFTER
+    return Wait(until, values=values | fine, because=because)
 
 
 @contextmanager
