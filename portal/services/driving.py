@@ -16,18 +16,21 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import islice
 from typing import Any
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import Float, Table, bindparam, or_, select, update
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from portal.adapters.errors import AdapterError
 from portal.database import database_now
 from portal.domain.errors import DomainError
 from portal.extensions import db
 from portal.faults import InjectedFault, faultpoint
+from portal.models.types import UtcDateTime
 from portal.queue import JobName, ring
 from portal.services.operations import Advance, Clock, Kind, Wait, settings
 from portal.services.recording import Held, LostClaim, give_back, record, record_failure
@@ -86,18 +89,8 @@ def drive_all(kind: Kind[Any], ids: Sequence[str], clock: Clock, job: JobName | 
 def _claim(kind: Kind[Any], ids: Sequence[str], now: datetime) -> Iterator[Held]:
     """Claim those that are due and free, and load them; in the order of `ids`."""
     model = kind.model
-    free = or_(model.lease_until.is_(None), model.lease_until < database_now())
-    which = model.id == ids[0] if len(ids) == 1 else model.id.in_(ids)
-    claimed = (
-        update(model)
-        .where(which, model.next_attempt_at <= now, free)
-        .values(
-            lease_owner=LEASE_OWNER, lease_until=database_now(settings().lease_seconds), fence=model.fence + 1
-        )
-        .returning(model.id, model.fence)
-        .execution_options(synchronize_session=False)
-    )
-    fences: dict[str, int] = dict(db.session.execute(claimed).all())
+    known = {"ids": list(ids), "now": now, "owner": LEASE_OWNER, "lease_seconds": settings().lease_seconds}
+    fences: dict[str, int] = dict(db.session.execute(_claim_those(model.__table__), known).all())
     db.session.commit()
     if not fences:
         return
@@ -108,6 +101,17 @@ def _claim(kind: Kind[Any], ids: Sequence[str], now: datetime) -> Iterator[Held]
     for row_id in ids:
         if row_id in rows and row_id in fences:
             yield Held(kind, rows[row_id], fences.pop(row_id))
+
+
+@cache
+def _claim_those(table: Table) -> ReturningUpdate[Any]:
+    """The conditional UPDATE that claims; made once."""
+    free = or_(table.c.lease_until.is_(None), table.c.lease_until < database_now())
+    due = table.c.next_attempt_at <= bindparam("now", type_=UtcDateTime())
+    claimed = update(table).where(table.c.id.in_(bindparam("ids", expanding=True)), due, free)
+    lease = database_now(bindparam("lease_seconds", type_=Float()))
+    taken = claimed.values(lease_owner=bindparam("owner"), lease_until=lease, fence=table.c.fence + 1)
+    return taken.returning(table.c.id, table.c.fence)
 
 
 def _claim_again(held: Held) -> bool:
