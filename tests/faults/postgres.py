@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from portal.extensions import db
 from tests import servers
 from tests.servers import PostgresCluster, short_folder, wait_until
 
@@ -38,6 +39,8 @@ def refusing(cluster: PostgresCluster, database: str, table: str, code: str, eve
         try:
             yield
         finally:
+            db.session.rollback()
+            connection.execute("SET lock_timeout = '5s'")
             connection.execute(f"DROP TRIGGER IF EXISTS fault_{table} ON {table}")
             connection.execute("DROP FUNCTION fault; DROP SEQUENCE fault_count")
 

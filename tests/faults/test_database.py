@@ -40,12 +40,15 @@ def drive_through(world: World, seconds: float = 25) -> list[Exception]:
             while world.drive_due():
                 continue
             if world.is_over():
+                db.session.rollback()
                 return said
         except DBAPIError as error:
             said.append(error)
             db.session.rollback()
         wait_for_lease(world)
-    raise TimeoutError(world.summary())
+    summary = world.summary()
+    db.session.rollback()
+    raise TimeoutError(summary)
 
 
 def wait_for_lease(world: World) -> None:
