@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from sqlalchemy import select
 
 from portal.adapters.ca.base import ChallengeKind
-from portal.adapters.errors import AdapterError
 from portal.domain.validation import ValidationMethod
 from portal.extensions import db
 from portal.models.account import Organisation
@@ -274,48 +272,3 @@ def test_a_token_that_two_renewals_share_is_served_to_both(
     validating.clear(ours, account, order)
     assert validating.proofs_of(theirs, account, order).are_visible()
     assert len(validating.proofs_of(theirs, account, order).to_answer()) == 1
-
-
-@pytest.mark.parametrize("state", ["pending", "valid"])
-@pytest.mark.parametrize(
-    ("method", "code"),
-    [
-        (ValidationMethod.HTTP, "name_held_by_another"),
-        (ValidationMethod.OPERATOR, "name_held_by_another"),
-        (ValidationMethod.DELEGATION, "dns_delegation_broken"),
-    ],
-)
-def test_a_name_that_another_organisation_proved_is_not_had_by_its_redirect_or_by_a_remembered_proof(
-    factory: Factory,
-    cast: Cast,
-    actor: Actor,
-    other: Actor,
-    account: CaAccount,
-    named: Bind,
-    now: datetime,
-    method: ValidationMethod,
-    code: str,
-    state: str,
-) -> None:
-    domain_validations.note_proved(other.organisation_id, [NAME], now)
-    use(method, named, actor, now)
-    named.set(CUSTOMER_ZONE, RECORD, "CNAME")
-    renewal = renewal_of(factory, cast.organisation, NAME)
-    with pytest.raises(AdapterError) as caught:
-        validating.present(renewal, account, order_of(replace(authorization(NAME), state=state)), now)
-    assert (caught.value.code, caught.value.permanent) == (code, True)
-    domain_validations.note_proved(actor.organisation_id, [NAME], now)
-    if method is not ValidationMethod.DELEGATION:
-        validating.present(renewal, account, order_of(replace(authorization(NAME), state=state)), now)
-
-
-def test_a_delegation_to_ones_own_label_proves_what_another_organisation_proved_before(
-    factory: Factory, cast: Cast, actor: Actor, other: Actor, account: CaAccount, named: Bind, now: datetime
-) -> None:
-    domain_validations.note_proved(other.organisation_id, [NAME], now)
-    use(ValidationMethod.DELEGATION, named, actor, now)
-    renewal = renewal_of(factory, cast.organisation, NAME)
-    validating.present(renewal, account, order_of(authorization(NAME)), now)
-    (challenge,) = validating.proofs_of(renewal, account, order_of(authorization(NAME))).to_answer()
-    assert challenge.kind is ChallengeKind.DNS_01
-    validating.clear(renewal, account)
