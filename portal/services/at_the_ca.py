@@ -15,7 +15,7 @@ from portal.domain.renewal import RenewalEvent, poll_after
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
 from portal.models.hosting import Renewal
-from portal.services import ca_accounts, ca_capacity, validating
+from portal.services import ca_accounts, ca_capacity, clocks, validating
 from portal.services.operations import Advance, Step, Wait, leave_transaction
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,8 @@ def at_the_ca(step: CaStep) -> Step[Renewal]:
     def asked(renewal: Renewal, now: datetime) -> Advance | Wait:
         account = renewal.ca_account
         assert account is not None
-        if (reason := ca_capacity.held_back(account, renewal, now)) is not None:
+        reason = _clock_is_wrong(now) or ca_capacity.held_back(account, renewal, now)
+        if reason is not None:
             return hold(reason, now)
         leave_transaction()
         try:
@@ -49,6 +50,13 @@ def at_the_ca(step: CaStep) -> Step[Renewal]:
         return outcome
 
     return asked
+
+
+def _clock_is_wrong(now: datetime) -> AdapterError | None:
+    """By a wrong clock a good certificate looks as if it were not valid yet; another worker's may be right."""
+    if not clocks.database_disagrees(now):
+        return None
+    return AdapterError(clocks.WRONG, permanent=False, name="database")
 
 
 def hold(reason: AdapterError, now: datetime) -> Wait:
