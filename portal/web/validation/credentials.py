@@ -14,10 +14,9 @@ from portal.web.actors import current_actor
 from portal.web.clock import now
 from portal.web.errors import STATUSES
 from portal.web.htmx import go_to, render, wants_partial
-from portal.web.messages import message_of
 from portal.web.security import current_organisation, member_required, role_required
 from portal.web.validation.blueprint import blueprint
-from portal.web.validation.forms import CredentialForm, credential_form
+from portal.web.validation.forms import CredentialForm, credential_form, tried_out
 from portal.web.validation.setups import LOOKS, _url
 
 
@@ -47,7 +46,8 @@ def _list(refusal: DomainError | AdapterError | None = None, status: int = 200) 
         "validation/credentials.html",
         status=status,
         found=credential_pages.list_for(current_organisation().id),
-        refusal=message_of(refusal) if refusal else None,
+        refusal=tried_out(refusal.code, refusal.params) if refusal else None,
+        tried_out=tried_out,
     )
 
 

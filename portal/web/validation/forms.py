@@ -17,10 +17,27 @@ from portal.domain.errors import DomainError
 from portal.domain.validation import ValidationMethod
 from portal.services import dns_credentials
 from portal.web.forms import BaseForm, at_most, filled, stripped
-from portal.web.messages import message_of
+from portal.web.messages import message_for, message_of
 
 #: Names of fields are the provider's own behind this prefix, so that they meet none of ours.
 PREFIX = "given_"
+
+
+#: What a code means where credentials are tried out, and nothing is being validated.
+_TRIED_OUT: Mapping[str, Any] = {
+    "dns_refused": _l(
+        "The DNS server refuses changes signed with this key. Compare zone, key name, key and algorithm with its "
+        "configuration, and see whether the key may update the zone."
+    ),
+    "dns_unavailable": _l(
+        "The DNS provider does not answer. Check its address, or try again in a little while."
+    ),
+}
+
+
+def tried_out(code: str, params: Mapping[str, Any] | None = None) -> str:
+    """Why credentials did not work."""
+    return str(_TRIED_OUT[code]) if code in _TRIED_OUT else message_for(code, params)
 
 
 class MethodForm(BaseForm):
@@ -57,7 +74,7 @@ class CredentialForm(BaseForm):
             said = _("This is not right.") if error.code == "dns_settings" else message_of(error)
             self.refuse(said, about)
         else:
-            self.refuse(message_of(error))
+            self.refuse(tried_out(error.code, error.params))
 
 
 def credential_form(kind: str, **options: Any) -> CredentialForm:

@@ -47,6 +47,15 @@ class Panel:
         return self.rows[:FEW] if self.is_small else self.rows
 
     @property
+    def is_one_name(self) -> bool:
+        return self.poll_url is None
+
+    def told(self, name: str) -> Sequence[Finding]:
+        """What was found of a name just now: everything on its own page, else what is not in order."""
+        found = self.findings.get(name, ())
+        return found if self.is_one_name else [one for one in found if one.severity is not Severity.OK]
+
+    @property
     def is_looking(self) -> bool:
         return self.poll_url is not None and self.view is not None and self.view.is_looking
 
@@ -95,7 +104,7 @@ def panel_for(setup: Setup, reports: Sequence[NameReport] = ()) -> Panel:
     findings: dict[str, list[Finding]] = {}
     for report in reports:
         known = findings.setdefault(base_name(report.name), [])
-        known.extend(one for one in report.findings if one not in known)
+        known.extend(one for one in report.findings if _adds(one, known))
     scope = setup.scope
     if scope.certificate_id:
         return replace(panel_of(setup.certificates[0], "few" in request.args), findings=findings)
@@ -109,6 +118,13 @@ def panel_for(setup: Setup, reports: Sequence[NameReport] = ()) -> Panel:
         view=next((one for one in setup.certificates if one.hosting is not None), None),
         findings=findings,
     )
+
+
+def _adds(finding: Finding, known: Sequence[Finding]) -> bool:
+    """Whether a finding says something new: of several on one subject that are fine, the first is enough."""
+    if finding.severity is not Severity.OK:
+        return finding not in known
+    return not any(one.code.partition("_")[0] == finding.code.partition("_")[0] for one in known)
 
 
 def finding_faces(finding: Finding) -> tuple[str, str]:
