@@ -13,8 +13,9 @@ from portal.domain.states import advance
 from portal.extensions import db
 from portal.models.catalogue import CaAccount
 from portal.models.notice import Notice
+from portal.models.validation import DelegationZone
 from portal.queue import enqueue_after_commit
-from portal.services import ca_switches, subjects
+from portal.services import ca_switches, delegation, subjects
 from portal.services.acting import Actor, note_change
 from portal.services.auditing import audit
 from portal.services.kinds import KINDS
@@ -65,3 +66,17 @@ def pause_authority(account_id: str, is_paused: bool, actor: Actor, now: datetim
         raise DomainError("not_found")
     switch = ca_switches.pause if is_paused else ca_switches.resume
     return switch(account.name, actor.id, "", now, actor.ip_address)
+
+
+#: How long a page may wait for a probe of the zone to be seen (seconds); the command line is more patient.
+PROBE_PATIENCE = 10.0
+
+
+def probe_delegation(actor: Actor, now: datetime) -> DelegationZone:
+    """Try the zone for delegations out. Raises AdapterError as `delegation.probe` does."""
+    row = delegation.find()
+    if row is not None:
+        subject = (DelegationZone.__tablename__, row.id)
+        audit(db.session, "delegation_zone.probe", subject, actor.id, now, ip=actor.ip_address)
+        db.session.commit()
+    return delegation.probe(now, PROBE_PATIENCE)

@@ -22,12 +22,12 @@ from portal.services.operations import settings
 from portal.web.clock import now
 from portal.web.htmx import go_to, render
 from portal.web.messages import message_for
-from portal.web.operator import alarm_words, authorities, manual_orders, replacements, words
+from portal.web.operator import alarm_words, authorities, delegation, manual_orders, replacements, words
 from portal.web.operator.blueprint import blueprint
 from portal.web.operator.blueprint import operator as _actor
 from portal.web.security import operator_required
 
-__all__ = ["authorities", "blueprint", "manual_orders", "replacements"]
+__all__ = ["authorities", "blueprint", "delegation", "manual_orders", "replacements"]
 
 
 def _back(message: str) -> Response:
