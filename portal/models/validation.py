@@ -13,7 +13,7 @@ from portal.domain.validation import ValidationMethod
 from portal.extensions import Model
 from portal.models.catalogue import CaAccount
 from portal.models.hosting import Hosting
-from portal.models.operation import Operation, due_index
+from portal.models.operation import Operation, attention_index, due_index
 from portal.models.types import EnumText, Moment, PlainJson, RowId, ShortText, UtcDateTime
 
 
@@ -117,6 +117,7 @@ class HostingCheck(Operation, Model):
     __table_args__ = (
         UniqueConstraint("hosting_id", "subject", name="uq_hosting_checks_hosting_subject"),
         due_index("hosting_checks"),
+        attention_index("hosting_checks"),
     )
 
     id: Mapped[RowId]
