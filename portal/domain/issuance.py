@@ -19,10 +19,11 @@ CLOCK_SKEW = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Ordered:
-    """What was asked for."""
+    """What was asked for. clientAuth is never asked for; whether it is taken where a CA adds it is the account's say."""
 
     names: tuple[str, ...]
     public_key: PublicKeyTypes
+    may_have_client_auth: bool = True
 
 
 Check = Callable[[Sequence[x509.Certificate], Ordered, datetime], str | None]
@@ -55,8 +56,19 @@ def _no_precertificate(chain: Sequence[x509.Certificate], _ordered: Ordered, _no
     return "issued_precertificate" if read_facts(chain[0]).is_precertificate else None
 
 
-#: clientAuth is not among them: a CA that still adds it has issued a usable certificate (it is only never asked for).
-CHECKS: tuple[Check, ...] = (_no_precertificate, _right_key, _right_names, _valid_now, _chain_holds)
+def _no_client_auth(chain: Sequence[x509.Certificate], ordered: Ordered, _now: datetime) -> str | None:
+    has_it = read_facts(chain[0]).has_client_auth
+    return "issued_with_client_auth" if has_it and not ordered.may_have_client_auth else None
+
+
+CHECKS: tuple[Check, ...] = (
+    _no_precertificate,
+    _right_key,
+    _right_names,
+    _valid_now,
+    _chain_holds,
+    _no_client_auth,
+)
 
 
 def check_issued(chain: Sequence[x509.Certificate], ordered: Ordered, now: datetime) -> None:

@@ -95,6 +95,11 @@ def forget_proofs(renewal: Renewal) -> None:
         log.warning("proofs_not_forgotten", renewal=renewal.id, account=account.name, code=error.code)
 
 
+def takes_client_auth(account: CaAccount) -> bool:
+    """Whether a certificate is accepted that the CA made for clients as well: usable, though public CAs end that."""
+    return account.config.get("client_auth") != "refuse"
+
+
 def ask_again(renewal: Renewal, placed: CaOrder, now: datetime) -> Wait:
     """The CA is busy: look again when it said, or as the table of intervals says."""
     soon = now + poll_after(renewal.polls + 1)

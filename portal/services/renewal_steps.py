@@ -36,7 +36,16 @@ from portal.services import (
     storage,
     validating,
 )
-from portal.services.at_the_ca import ask_again, at_the_ca, forget_proofs, hold, is_lost, look, order_anew
+from portal.services.at_the_ca import (
+    ask_again,
+    at_the_ca,
+    forget_proofs,
+    hold,
+    is_lost,
+    look,
+    order_anew,
+    takes_client_auth,
+)
 from portal.services.operations import Advance, Kind, Wait, leave_transaction
 
 #: How long a proof may take to be seen by everybody before the CA is told of it all the same.
@@ -183,7 +192,8 @@ def issue(renewal: Renewal, account: CaAccount, now: datetime) -> Advance | Wait
     if placed.state is not CaOrderState.VALID:
         return ask_again(renewal, placed, now)
     chain = split_pem(ca.download(placed.url, csr_pem))
-    check_issued(chain, Ordered(tuple(renewal.names), keying.public_key_of(csr_pem)), now)
+    ordered = Ordered(tuple(renewal.names), keying.public_key_of(csr_pem), takes_client_auth(account))
+    check_issued(chain, ordered, now)
     successor = activating.successor_of(renewal, chain, keying.find_key(renewal), now)
     return Advance(
         RenewalEvent.ISSUE,

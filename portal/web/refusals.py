@@ -135,6 +135,9 @@ WORK: Mapping[str, Any] = {
     "issued_chain_broken": _l("The CA sent a chain that does not hold. The present certificate is kept."),
     "issued_not_valid_now": _l("The CA sent a certificate that is not valid now. The present one is kept."),
     "issued_precertificate": _l("The CA sent a precertificate. The present certificate is kept."),
+    "issued_with_client_auth": _l(
+        "The CA sent a certificate that is for clients as well. The present one is kept."
+    ),
     "issued_with_wrong_key": _l("The CA sent a certificate for another key. The present one is kept."),
     "issued_without_name": _l("The CA sent a certificate that lacks a name. The present one is kept."),
     "live_address_forbidden": _l("The address of the site is not one that may be looked at from here."),

@@ -72,3 +72,10 @@ def test_the_names_ordered_may_stand_in_any_order():
 def test_the_wrong_key_is_named_before_a_missing_name():
     issued = make_certificate(["other.example.com"], now=NOW, key_number=1, **LIFE).chain
     assert code_of(issued) == "issued_with_wrong_key"
+
+
+@pytest.mark.parametrize(("taken", "code"), [(True, None), (False, "issued_with_client_auth")])
+def test_client_auth_is_taken_or_not_as_the_account_says(taken, code):
+    strict = replace(ORDERED, may_have_client_auth=taken)
+    assert code_of(chain(client_auth=True), strict) == code
+    assert code_of(MADE.chain, strict) is None

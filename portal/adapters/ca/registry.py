@@ -66,6 +66,9 @@ KINDS: Mapping[str, Kind] = {
             Field("profile", "Certificate profile, where the CA has it", is_required=False),
             Field("challenge", "Validation method", default="dns-01", choices=("dns-01", "http-01")),
             Field("rehearsal", "Look at the names before ordering", default="yes", choices=("yes", "no")),
+            Field(
+                "client_auth", "If it adds clientAuth unasked", default="accept", choices=("accept", "refuse")
+            ),
             Field("keep_proofs", "Let later orders use proofs again", default="no", choices=("yes", "no")),
             Field(
                 "caa_identities", "Domains that CAA records know it by, if it does not say", is_required=False
