@@ -19,7 +19,7 @@ CLOCK_SKEW = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Ordered:
-    """What was asked for. clientAuth is never asked for; whether it is taken where a CA adds it is the account's say."""
+    """What was asked for. clientAuth never is; whether it is taken where a CA adds it is the account's say."""
 
     names: tuple[str, ...]
     public_key: PublicKeyTypes
