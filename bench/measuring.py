@@ -116,7 +116,7 @@ def _says(program: str, option: str) -> str | None:
 def rounded(value: Any) -> Any:
     """Figures as people read them: three significant digits and no more than two decimals for large ones."""
     if isinstance(value, float):
-        return round(value, 2) if abs(value) >= 1 else round(value, 4)
+        return round(value, 2) if abs(value) >= 1 else float(f"{value:.3g}")
     if isinstance(value, Mapping):
         return {key: rounded(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -112,12 +112,10 @@ def add_many(shop: Shop, count: int, now: datetime) -> None:
     settle()
 
 
-def make_due(count: int, of: int, at: datetime) -> None:
-    """Make `count` renewals of those that `add_many` made due, evenly spread among all."""
+def make_due(count: int, first: int, step: int, at: datetime) -> None:
+    """Make renewals of those that `add_many` made due: the `first` one, and `count` in all that lie `step` apart."""
     numbers = select(_series(count)).subquery()
-    step = of // count
-    own = _id(expression=f"(n * {step})")
-    ids = select(literal_column(own)).select_from(numbers)
+    ids = select(literal_column(_id(expression=f"({first} + (n - 1) * {step})"))).select_from(numbers)
     changed = Renewal.__table__.update().where(Renewal.id.in_(ids))
     db.session.execute(changed.values(next_attempt_at=at, rung_until=None))
     db.session.commit()
@@ -191,5 +189,12 @@ def _moment(start: datetime, seconds: float) -> str:
 def make_ids_due(ids: Sequence[str], at: datetime) -> None:
     """Make these renewals due."""
     due = update(Renewal).where(Renewal.id.in_(ids)).values(next_attempt_at=at, rung_until=None)
+    db.session.execute(due.execution_options(synchronize_session=False))
+    db.session.commit()
+
+
+def put_off(now: datetime, until: datetime) -> None:
+    """What is due now is not due before then."""
+    due = update(Renewal).where(Renewal.next_attempt_at <= now).values(next_attempt_at=until, rung_until=None)
     db.session.execute(due.execution_options(synchronize_session=False))
     db.session.commit()

@@ -17,7 +17,7 @@ from flask import Flask
 from bench.installation import Backends, backends, installation
 from bench.measuring import own_cpu, report
 from bench.peers import CertbotScan, certbot_scan
-from bench.rows import add_many, make_due, open_shop
+from bench.rows import add_many, make_due, open_shop, put_off
 from portal.clock import utc_now
 from portal.doorbell import queue
 from portal.extensions import db
@@ -59,11 +59,14 @@ def nothing_due(servers: Backends, small: Flask, large: Flask) -> dict[str, Any]
     }
 
 
-def much_due(servers: Backends) -> dict[str, Any]:
-    """One sweep over 10,000 due of 1,000,000, to a real Redis; the best and the median of three."""
+def much_due(servers: Backends, step: int) -> dict[str, Any]:
+    """Sweeps over 10,000 due of 1,000,000, to a real Redis; the median and the best of three.
+
+    With a `step` of one they lie together, as renewals do that were made in one day; else scattered over the table.
+    """
     walls, own, others = [], [], []
-    for _ in range(3):
-        make_due(DUE, LARGE, utc_now() - timedelta(minutes=1))
+    for number in range(3):
+        make_due(DUE, 1 + number * DUE * (step == 1), step, utc_now() - timedelta(minutes=1))
         servers.redis.flush()
         db.session.remove()
         before = own_cpu(), servers.servers_cpu(), time.monotonic()
@@ -72,8 +75,8 @@ def much_due(servers: Backends) -> dict[str, Any]:
         own.append((own_cpu() - before[0]) * 1e6 / DUE)
         others.append((servers.servers_cpu() - before[1]) * 1e6 / DUE)
         jobs = sum(queue(name).count for name in QueueName)
+        put_off(utc_now(), utc_now() + timedelta(days=60))
     return {
-        "due": DUE,
         "rung": swept,
         "jobs_queued": jobs,
         "us_each": statistics.median(walls),
@@ -97,7 +100,8 @@ def measure(servers: Backends, kind: str) -> dict[str, Any]:
         return {
             "rows_made_in_seconds": filled,
             "nothing_due": nothing_due(servers, apps[0], apps[1]),
-            "ten_thousand_due": much_due(servers),
+            "ten_thousand_due": much_due(servers, 1),
+            "ten_thousand_due_scattered": much_due(servers, LARGE // DUE),
         }
 
 
