@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from flask import Flask
 
+from portal import logs
 from portal.settings import Settings
 from tests.factories import Cast, Factory
 from tests.faults.acme_line import EASY
@@ -29,7 +31,18 @@ def overrides() -> dict[str, Any]:
 
 
 @pytest.fixture
-def world(some_app: Flask, factory: Factory, cast: Cast, settings: Settings, tmp_path: Path) -> World:
+def plain_logs() -> Iterator[None]:
+    """JSON, as in production: drawing the tracebacks of hundreds of faults would take most of the time."""
+    before = structlog.get_config()
+    logs.configure(as_json=True)
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def world(
+    plain_logs: None, some_app: Flask, factory: Factory, cast: Cast, settings: Settings, tmp_path: Path
+) -> World:
     """An installation with people in it, and nothing paid yet. Its CA is the private one."""
     return World(some_app, factory, cast, settings, tmp_path, Clock(factory.now))
 
