@@ -38,7 +38,7 @@ def list_for(organisation_id: str) -> list[CredentialView]:
         DomainValidation.organisation_id == organisation_id, DomainValidation.dns_credential_id.is_not(None)
     )
     for credential_id, name in db.session.execute(query.order_by(DomainValidation.name)):
-        users.setdefault(credential_id, []).append(name)
+        users.setdefault(str(credential_id), []).append(name)
     rows = dns_credentials.list_for(organisation_id)
     return [CredentialView(row, KINDS[row.kind], tuple(users.get(row.id, ()))) for row in rows]
 

@@ -168,5 +168,5 @@ def test_in_a_browser_one_look_shows_every_finding_and_before_paying_it_comes_by
         page.get_by_role("link", name=SHOP).click()
         page.get_by_role("button", name="Check again").click()
         page.get_by_text("leads to us").wait_for()
-        page.get_by_role("button", name="Copy host").wait_for()
+        page.get_by_role("button", name="Host").wait_for()
         one.axe("findings")
