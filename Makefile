@@ -67,6 +67,7 @@ bench: $(VENV)/installed-dev
 soak: $(VENV)/installed-dev
 	sh tests/setup.sh
 	$(BIN)/python -m bench.decade
+	$(BIN)/python -m bench.faults
 	$(BIN)/python -m bench.soak $(ARGS)
 
 #: make screenshots  write docs/screenshots/ anew
