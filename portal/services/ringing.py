@@ -79,11 +79,16 @@ def _longest_due(table: Table) -> ScalarSelect[Any]:
 
 @cache
 def _mark(table: Table, begun_only: bool) -> ReturningUpdate[Any]:
-    """UPDATE … RETURNING the ids of the longest due rows; made once."""
+    """UPDATE … RETURNING the ids of the longest due rows; made once.
+
+    Rows that somebody is writing at this moment are passed over: who waits for them, with the many that are marked here
+    in hand, is in a deadlock with whoever claims some of these.
+    """
     due = select(table.c.id).where(*_due_and_unrung(table)).order_by(table.c.next_attempt_at, table.c.id)
     if begun_only:
         due = due.where(table.c.state != bindparam("first", type_=table.c.state.type))
-    marked = update(table).where(table.c.id.in_(due.limit(bindparam("limit"))), *_due_and_unrung(table)[1:])
+    due = due.limit(bindparam("limit")).with_for_update(skip_locked=True)
+    marked = update(table).where(table.c.id.in_(due), *_due_and_unrung(table)[1:])
     return marked.values(rung_until=bindparam("until", type_=UtcDateTime())).returning(table.c.id)
 
 
