@@ -35,6 +35,8 @@ PAGES = [
     ("/certificates/upload", "upload"),
     ("/hosting", "hosting"),
     ("/hosting/add", "picker"),
+    ("/domain-validation", "domain-validation"),
+    ("/domain-validation/credentials", "dns-credentials"),
     ("/orders", "orders"),
     ("/account/team", "team"),
     ("/account/profile", "profile"),

@@ -51,6 +51,7 @@ MENDED_THERE = CUSTOMER_CAN_MEND | {
     "dns_delegation_foreign",
     "dns_not_configured",
     "dns_outside_zone",
+    "dns_refused",
     "name_held_by_another",
     "validation_failed",
 }
