@@ -34,6 +34,7 @@ KIND: Kind[Renewal] = Kind(
     steps={RenewalState.WAITING: lambda _row, _now: Advance(RenewalEvent.START, due_at=None)},
     job=JobName.ADVANCE_RENEWALS,
     on_stop=lambda _row, _now: None,
+    local=frozenset({RenewalState.WAITING}),
 )
 
 

@@ -108,13 +108,17 @@ def queue(name: QueueName, connection: Redis | None = None) -> Queue:
     )
 
 
+#: Keys take up to a second each: a worker that makes some is not away for long.
+BATCH_OF = {JobName.MAKE_KEYS: 5}
+
+
 def ring(job: JobName, ids: Sequence[str]) -> bool:
     """Enqueue `job` for the ids, BATCH at a time. False if Redis is away: the next sweep rings again."""
     try:
-        target = queue(QUEUE_OF[job])
-        for start in range(0, len(ids), BATCH):
+        target, batch = queue(QUEUE_OF[job]), BATCH_OF.get(job, BATCH)
+        for start in range(0, len(ids), batch):
             target.enqueue(
-                job.value, *ids[start : start + BATCH], result_ttl=RESULT_TTL, failure_ttl=FAILURE_TTL
+                job.value, *ids[start : start + batch], result_ttl=RESULT_TTL, failure_ttl=FAILURE_TTL
             )
     except RedisError as error:
         log.warning("doorbell_silent", job=job.value, ids=len(ids), error=type(error).__name__)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Table, event, insert
+from sqlalchemy.orm import Session
 
 from portal.extensions import db
 from portal.models.history import HistoryEntry
 from portal.models.types import new_id
 from portal.services import auditing
 
+_ENTRIES = "history"
 _ADD_ENTRY = insert(cast("Table", HistoryEntry.__table__))
 
 
@@ -64,5 +66,16 @@ def note_change(
         "params": params,
         "at": now,
     }
-    # Written past the unit of work: a renewal leaves a dozen of these.
-    db.session.execute(_ADD_ENTRY, entry)
+    # Written past the unit of work, all of a transaction at once: a renewal leaves a dozen of these.
+    db.session().info.setdefault(_ENTRIES, []).append(entry)
+
+
+@event.listens_for(Session, "before_commit")
+def _write_entries(session: Session) -> None:
+    if entries := session.info.pop(_ENTRIES, None):
+        session.execute(_ADD_ENTRY, entries)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_entries(session: Session) -> None:
+    session.info.pop(_ENTRIES, None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -25,6 +27,9 @@ SHOWN_IN_MAIL = 20
 
 #: Ladders that one call of `climb_ladders` looks at.
 LADDERS = 200
+
+#: How long an alarm that was looked for and cleared counts as cleared, for `clear_again` (seconds).
+LOOKED_FOR = 30.0
 
 
 def raise_alarm(
@@ -61,6 +66,16 @@ def clear_alarm(kind: AlarmKind, now: datetime, *, subject_type: str = "", subje
         return
     cleared = update(Alarm).where(*where).values(cleared_at=now)
     db.session.execute(cleared.execution_options(synchronize_session=False))
+
+
+def clear_again(kind: AlarmKind, now: datetime, *, subject_type: str = "", subject_id: str = "") -> None:
+    """`clear_alarm` for what is found to be right many times a minute: it looks for an open alarm every half minute."""
+    known: dict[tuple[str, ...], float] = current_app.extensions.setdefault("alarms_looked_for", {})
+    about = (kind.value, subject_type, subject_id)
+    if time.monotonic() - known.get(about, -LOOKED_FOR) < LOOKED_FOR:
+        return
+    clear_alarm(kind, now, subject_type=subject_type, subject_id=subject_id)
+    known[about] = time.monotonic()
 
 
 def clear_for_renewal(renewal: Renewal, now: datetime) -> None:
@@ -184,6 +199,7 @@ def put_up(
         "raised_at": now,
         "rung_at": now,
     }
+    current_app.extensions.get("alarms_looked_for", {}).pop((kind.value, subject_type, subject_id), None)
     if (alarm_id := _insert_if_absent(values)) is not None:
         return Alarm(id=alarm_id, **values)
     return _worsen(_is_open(kind, subject_type, subject_id), rung, params, now)

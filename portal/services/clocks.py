@@ -169,7 +169,7 @@ def _agree(source: str, name: str, ahead: timedelta, now: datetime) -> bool:
     about = ("machines", f"{machine[:60]}/{source}/{name[:50]}")
     is_right = abs(ahead) <= _tolerance()
     if is_right:
-        alarms.clear_alarm(AlarmKind.CLOCK_WRONG, now, subject_type=about[0], subject_id=about[1])
+        alarms.clear_again(AlarmKind.CLOCK_WRONG, now, subject_type=about[0], subject_id=about[1])
     else:
         words = {"name": f"{machine} · {name}", "minutes_apart": round(abs(ahead).total_seconds() / 60)}
         alarms.raise_alarm(

@@ -11,28 +11,22 @@ A writer whose claim was taken over changes nothing at 3. Dying anywhere leaves 
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import islice
 from typing import Any
 
 import structlog
-from sqlalchemy import Float, Table, bindparam, or_, select, update
 from sqlalchemy.orm.attributes import set_committed_value
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from portal.adapters.errors import AdapterError
-from portal.database import database_now
 from portal.domain.errors import DomainError
 from portal.extensions import db
 from portal.faults import InjectedFault, faultpoint
-from portal.models.types import UtcDateTime
 from portal.queue import JobName, ring
-from portal.services.operations import Advance, Clock, Kind, Wait, settings
+from portal.services.claiming import claim, claim_again
+from portal.services.operations import Advance, Clock, Kind, Wait
 from portal.services.recording import Held, LostClaim, give_back, record, record_failure
 
 log = structlog.get_logger(__name__)
@@ -54,9 +48,6 @@ WORTH_A_LOOK = timedelta(seconds=5)
 #: minutes within which everything is under way again after Redis was emptied.
 RUNG_ELSEWHERE = timedelta(seconds=90)
 
-#: Who holds a lease.
-LEASE_OWNER = f"{socket.gethostname()}:{os.getpid()}"[:64]
-
 
 def drive(kind: Kind[Any], row_id: str, clock: Clock, job: JobName | None = None) -> None:
     """Run every step of one row that need not wait. An unexpected error is raised once it is recorded."""
@@ -68,85 +59,116 @@ def drive_all(kind: Kind[Any], ids: Sequence[str], clock: Clock, job: JobName | 
 
     `job` is the one at hand: a step that belongs in another is rung for there. Without it every step is done here.
     """
-    first: Exception | None = None
+    drive = _Drive(clock, job)
     queue = iter(ids)
     while chunk := list(islice(queue, CLAIMED_AT_ONCE)):
         claimed_at = time.monotonic()
-        for held in _claim(kind, chunk, clock()):
-            try:
-                if time.monotonic() - claimed_at < STALE_CLAIM or _claim_again(held):
-                    _drive_held(held, clock, job)
-            except LostClaim:
-                log.info("claim_lost", kind=kind.name, id=held.row.id)
-            except Exception as error:
-                db.session.rollback()
-                log.exception("operation_broke", kind=kind.name, id=held.row.id)
-                first = first or error
-    if first is not None:
-        raise first
+        for held in claim(kind, chunk, clock()):
+            drive.row(held, claimed_at)
+        drive.settle()
+    drive.ring_elsewhere()
+    if drive.first_error is not None:
+        raise drive.first_error
 
 
-def _claim(kind: Kind[Any], ids: Sequence[str], now: datetime) -> Iterator[Held]:
-    """Claim those that are due and free, and load them; in the order of `ids`."""
-    model = kind.model
-    known = {"ids": list(ids), "now": now, "owner": LEASE_OWNER, "lease_seconds": settings().lease_seconds}
-    fences: dict[str, int] = dict(db.session.execute(_claim_those(model.__table__), known).all())
-    db.session.commit()
-    if not fences:
-        return
-    # What was loaded for earlier rows may have changed since: nothing of it is believed any more.
-    db.session.expire_all()
-    loading = select(model).where(model.id.in_(fences)).options(*kind.loading)
-    rows = {row.id: row for row in db.session.scalars(loading)}
-    for row_id in ids:
-        if row_id in rows and row_id in fences:
-            yield Held(kind, rows[row_id], fences.pop(row_id))
+class _Drive:
+    """One call of `drive_all`: what its rows share.
 
+    `_ends` are rows whose last step, a local one, is written and not committed yet: such ends share a transaction.
+    Where it is lost by what another row does, their claims still hold, and each is driven again by itself.
+    """
 
-@cache
-def _claim_those(table: Table) -> ReturningUpdate[Any]:
-    """The conditional UPDATE that claims; made once."""
-    free = or_(table.c.lease_until.is_(None), table.c.lease_until < database_now())
-    due = table.c.next_attempt_at <= bindparam("now", type_=UtcDateTime())
-    claimed = update(table).where(table.c.id.in_(bindparam("ids", expanding=True)), due, free)
-    lease = database_now(bindparam("lease_seconds", type_=Float()))
-    taken = claimed.values(lease_owner=bindparam("owner"), lease_until=lease, fence=table.c.fence + 1)
-    return taken.returning(table.c.id, table.c.fence)
+    def __init__(self, clock: Clock, job: JobName | None) -> None:
+        self.first_error: Exception | None = None
+        self._clock = clock
+        self._job = job
+        self._ends: list[Held] = []
+        self._may_share = True
+        self._elsewhere: dict[JobName, list[str]] = {}
 
+    def row(self, held: Held, claimed_at: float) -> None:
+        """Run every step of a row that need not wait (numbered in the module's docstring)."""
+        try:
+            is_ours = time.monotonic() - claimed_at < STALE_CLAIM or claim_again(held)
+            went_well = not is_ours or self._steps(held)
+        except LostClaim:
+            log.info("claim_lost", kind=held.kind.name, id=held.row.id)
+            went_well = False
+        except Exception as error:
+            db.session.rollback()
+            log.exception("operation_broke", kind=held.kind.name, id=held.row.id)
+            self.first_error = self.first_error or error
+            went_well = False
+        if not went_well:
+            self._drive_ends_again()
 
-def _claim_again(held: Held) -> bool:
-    """Begin the lease anew, if the claim still is ours; the row may have been changed by people meanwhile."""
-    model = held.kind.model
-    mine = update(model).where(model.id == held.row.id, model.fence == held.fence)
-    statement = mine.values(lease_until=database_now(settings().lease_seconds))
-    result = db.session.execute(statement.execution_options(synchronize_session=False))
-    db.session.commit()
-    db.session.refresh(held.row)
-    return bool(result.rowcount)  # type: ignore[attr-defined]
-
-
-def _drive_held(held: Held, clock: Clock, job: JobName | None) -> None:
-    """Run step after step (numbered in the module's docstring). Raises LostClaim, and what a step did not expect."""
-    patience = _Patience()
-    while True:
-        if (elsewhere := _belongs_elsewhere(held, job)) is not None:
-            give_back(held, clock() + RUNG_ELSEWHERE)
-            ring(elsewhere, [held.row.id])
+    def settle(self) -> None:
+        """Commit the ends that rows share."""
+        if not self._ends:
             return
-        outcome = _run_step(held, clock)
-        if outcome is None:
-            return
-        now = clock()
-        if isinstance(outcome, Wait) and not outcome.values and patience.has_time(outcome, now):
-            set_committed_value(held.row, "polls", held.row.polls + 1)
-            patience.pause()
-            continue
-        point = f"{held.kind.name}.{held.state.value}"
-        keep = _goes_on(outcome, now)
-        _record(held, outcome, now, keep=keep)
-        faultpoint(f"{point}.recorded")
-        if not keep:
-            return
+        try:
+            db.session.commit()
+        except Exception:
+            db.session.rollback()
+            log.exception("shared_commit_broke", rows=len(self._ends))
+            self._drive_ends_again()
+        else:
+            self._ends.clear()
+
+    def ring_elsewhere(self) -> None:
+        """Ring for what belongs in other jobs, all at once."""
+        for job, ids in self._elsewhere.items():
+            ring(job, ids)
+
+    def _steps(self, held: Held) -> bool:
+        """Step after step; whether nothing was rolled back. Raises LostClaim, and what a step did not expect."""
+        patience = _Patience()
+        while True:
+            if held.state not in held.kind.local:
+                self.settle()
+            if (elsewhere := _belongs_elsewhere(held, self._job)) is not None:
+                self.settle()
+                give_back(held, self._clock() + RUNG_ELSEWHERE)
+                self._elsewhere.setdefault(elsewhere, []).append(held.row.id)
+                return True
+            outcome = _run_step(held, self._clock)
+            if outcome is None:
+                return False
+            now = self._clock()
+            if isinstance(outcome, Wait) and not outcome.values and patience.has_time(outcome, now):
+                set_committed_value(held.row, "polls", held.row.polls + 1)
+                patience.pause()
+                continue
+            point = f"{held.kind.name}.{held.state.value}"
+            is_end = not _goes_on(outcome, now)
+            self._record(held, outcome, now, is_end=is_end)
+            faultpoint(f"{point}.recorded")
+            if is_end:
+                return True
+
+    def _record(self, held: Held, outcome: Advance | Wait, now: datetime, *, is_end: bool) -> None:
+        """Write an outcome, and commit it unless what comes next may share the transaction.
+
+        After a failed try each step is committed by itself: a local step that breaks must not take back, time and
+        again, what was done before it.
+        """
+        is_failure = isinstance(outcome, Advance) and outcome.failure is not None
+        was_local = held.state in held.kind.local and not is_failure
+        shares = (was_local if is_end else _is_local_after(held, outcome)) and held.row.attempts == 0
+        shares = shares and self._may_share
+        _write(held, outcome, now, keep=not is_end, commit=not shares)
+        if is_end and shares:
+            self._ends.append(held)
+        if not shares:
+            self._ends.clear()
+
+    def _drive_ends_again(self) -> None:
+        """The transaction that held these ends is gone: each is driven to its end by itself."""
+        ends, self._ends = self._ends, []
+        before, self._may_share = self._may_share, False
+        for held in ends:
+            self.row(held, time.monotonic())
+        self._may_share = before
 
 
 def _belongs_elsewhere(held: Held, job: JobName | None) -> JobName | None:
@@ -164,16 +186,14 @@ def _goes_on(outcome: Advance | Wait, now: datetime) -> bool:
     return outcome.due_at <= now
 
 
-def _record(held: Held, outcome: Advance | Wait, now: datetime, *, keep: bool) -> None:
+def _write(held: Held, outcome: Advance | Wait, now: datetime, *, keep: bool, commit: bool) -> None:
     """Write an outcome. Where it cannot be written, that is a failed try like any other: with its wait, and in the end
     a person. The answer to a commit may be what was lost: then it is the state as it is now that is tried again.
 
-    After a failed try each step is committed by itself: a local step that breaks must not take back, time and again,
-    what was done before it. Raises LostClaim, and what the writing raised.
+    Raises LostClaim, and what the writing raised.
     """
-    is_shared = keep and held.row.attempts == 0 and _is_local_after(held, outcome)
     try:
-        record(held, outcome, now, keep=keep, commit=not is_shared)
+        record(held, outcome, now, keep=keep, commit=commit)
     except LostClaim:
         raise
     except Exception:

@@ -22,6 +22,9 @@ from portal.services.ringing import due_ids, kinds_due, ring_due
 #: Rows rung for in one tick and kind; the next tick, two seconds later, takes the next ones.
 TICK_LIMIT = 1000
 
+#: Rows rung for by one scan of a sweep: each scan passes over what the ones before it have rung for.
+SWEEP_LIMIT = 10_000
+
 #: The name of the heartbeat that a finished scan leaves.
 SCAN = "scan"
 
@@ -37,14 +40,15 @@ class Due:
     due_since: datetime
 
 
-def scan(now: datetime) -> dict[str, int]:
-    """Ring for everything that is due, climb the alarm ladders and leave a heartbeat; returns how many rings by kind.
+def scan(now: datetime, limit: int = TICK_LIMIT) -> dict[str, int]:
+    """Ring for what is due, climb the alarm ladders and leave a heartbeat; returns how many rings by kind.
 
-    While the database's clock and ours disagree, no renewal that waits is rung for, and none is called late.
+    At most `limit` rows of a kind, the longest due first. While the database's clock and ours disagree, no renewal that
+    waits is rung for, and none is called late.
     """
     doubtful = clocks.database_disagrees(now)
     rung = {
-        name: ring_due(KINDS[name], now, TICK_LIMIT, begun_only=doubtful and name == renewal_steps.KIND.name)
+        name: ring_due(KINDS[name], now, limit, begun_only=doubtful and name == renewal_steps.KIND.name)
         for name in kinds_due(KINDS, now)
     }
     if not doubtful:
@@ -61,7 +65,7 @@ def sweep(now: datetime) -> int:
     if not clocks.database_disagrees(now):
         clocks.recover(now)
     total = 0
-    while counted := sum(scan(now).values()):
+    while counted := sum(scan(now, SWEEP_LIMIT).values()):
         total += counted
     return total
 

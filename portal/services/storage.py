@@ -38,7 +38,7 @@ def check_room(now: datetime) -> None:
     if not settings().is_sqlite:
         return
     if has_room(settings()):
-        alarms.clear_alarm(AlarmKind.STORAGE_FULL, now)
+        alarms.clear_again(AlarmKind.STORAGE_FULL, now)
         db.session.commit()
         return
     try:

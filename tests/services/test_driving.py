@@ -3,86 +3,35 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text, update
+from sqlalchemy import event, update
 
 from portal.adapters.errors import AdapterError
 from portal.database import database_now
 from portal.domain.errors import DomainError
 from portal.domain.renewal import (
     RETRY_INTERVALS,
-    TRANSITIONS,
-    RenewalEvent,
     RenewalState,
 )
-from portal.doorbell import queue
 from portal.extensions import db
-from portal.models.history import HistoryEntry
 from portal.models.hosting import Renewal
-from portal.queue import JobName, QueueName
-from portal.services import driving, ringing
+from portal.services import driving
 from portal.services.operations import Advance, Kind, Wait, leave_transaction
 from portal.services.recording import STOPPED_INTERVAL, TELL_AFTER_ATTEMPTS
 from tests.factories import Cast, Factory
-
-
-@dataclass
-class Script:
-    """Steps that do what the test says, and remember that they ran."""
-
-    start: Any
-    ran: list[str] = field(default_factory=list)
-    stopped: list[str] = field(default_factory=list)
-
-    def kind(self) -> Kind[Renewal]:
-        return Kind(
-            "renewal",
-            Renewal,
-            TRANSITIONS,
-            {RenewalState.WAITING: self.step},
-            JobName.ADVANCE_RENEWALS,
-            self.stop,
-        )
-
-    def step(self, row: Renewal, now: datetime) -> Advance | Wait:
-        self.ran.append(row.id)
-        return self.start(row, now)
-
-    def stop(self, row: Renewal, now: datetime) -> None:
-        self.stopped.append(row.error_code or "")
-
-
-def settle(row: Renewal, now: datetime) -> Advance:
-    return Advance(RenewalEvent.START, due_at=None)
-
-
-def temporary(row: Renewal, now: datetime) -> Advance:
-    raise AdapterError("ca_unavailable", permanent=False, name="Example CA")
-
-
-def permanent(row: Renewal, now: datetime) -> Advance:
-    raise AdapterError("ca_refused", permanent=True)
+from tests.services.scripts import Script, events, permanent, reread, settle, temporary
 
 
 @pytest.fixture
 def renewal(factory: Factory, cast: Cast, now: datetime) -> Renewal:
     certificate = factory.certificate(cast.organisation)
     return factory.renewal(factory.hosting(certificate), due=now)
-
-
-def reread(renewal: Renewal) -> Renewal:
-    db.session.expire_all()
-    return db.session.get_one(Renewal, renewal.id)
-
-
-def events(renewal: Renewal) -> list[tuple[str, str, str, str | None]]:
-    query = select(HistoryEntry).where(HistoryEntry.subject_id == renewal.id).order_by(HistoryEntry.at)
-    return [(one.from_state, one.event, one.to_state, one.reason) for one in db.session.scalars(query)]
 
 
 def test_a_step_is_recorded_with_its_history(renewal: Renewal, now: datetime) -> None:
@@ -261,34 +210,52 @@ def test_one_broken_row_does_not_hold_the_others_up(factory: Factory, cast: Cast
     assert reread(rows[0]).error_code == "unexpected"
 
 
-def test_due_work_is_rung_for_once_until_the_ring_is_stale(renewal: Renewal, now: datetime) -> None:
-    kind = Script(settle).kind()
-    assert ringing.ring_due(kind, now) == 1
-    assert ringing.ring_due(kind, now) == 0
-    assert ringing.ring_due(kind, now + timedelta(seconds=31)) == 1
-    assert queue(QueueName.RENEWAL).count == 2
+def shared(script: Script) -> Kind[Renewal]:
+    """Its step touches nothing outside."""
+    return replace(script.kind(), local=frozenset({RenewalState.WAITING}))
 
 
-def test_a_silent_doorbell_loses_nothing(renewal: Renewal, now: datetime) -> None:
-    from flask import current_app
-    from redis import Redis
-
-    real = current_app.extensions["redis"]
-    current_app.extensions["redis"] = Redis(unix_socket_path="/nonexistent/redis.sock")
-    try:
-        assert ringing.ring_due(Script(settle).kind(), now) == 1
-    finally:
-        current_app.extensions["redis"] = real
-    assert ringing.ring_due(Script(settle).kind(), now + timedelta(seconds=31)) == 1
+def rows_of(factory: Factory, cast: Cast, now: datetime, count: int = 4) -> list[Renewal]:
+    hosting = factory.hosting(factory.certificate(cast.organisation))
+    return [factory.renewal(hosting, due=now, sequence=number + 1) for number in range(count)]
 
 
-def test_due_work_is_found_through_the_index(renewal: Renewal, now: datetime) -> None:
-    query = (
-        "SELECT id FROM renewals WHERE next_attempt_at <= '2026-01-01' ORDER BY next_attempt_at, id LIMIT 9"
-    )
-    if db.engine.dialect.name == "sqlite":
-        plan = str(db.session.execute(text("EXPLAIN QUERY PLAN " + query)).all())
-    else:
-        db.session.execute(text("SET LOCAL enable_seqscan = off"))
-        plan = str(db.session.execute(text("EXPLAIN " + query)).all())
-    assert "ix_renewals_due" in plan
+def test_ends_that_touch_nothing_outside_are_committed_together(
+    factory: Factory, cast: Cast, now: datetime
+) -> None:
+    rows = rows_of(factory, cast, now)
+    commits: list[int] = []
+    event.listen(db.session(), "after_commit", lambda _session: commits.append(1))
+    driving.drive_all(shared(Script(settle)), [row.id for row in rows], lambda: now)
+    assert {reread(row).state for row in rows} == {RenewalState.STARTED}
+    assert all(events(row) == [("waiting", "start", "started", None)] for row in rows)
+    # One for the claims, one for the four ends.
+    assert len(commits) == 2
+
+
+@pytest.mark.parametrize("trouble", ["fails", "breaks", "is taken over"])
+def test_what_one_row_rolls_back_is_done_again_for_the_others(
+    factory: Factory, cast: Cast, now: datetime, trouble: str
+) -> None:
+    rows = rows_of(factory, cast, now)
+
+    def third_in_trouble(row: Renewal, at: datetime) -> Advance:
+        if row.sequence != 3:
+            return settle(row, at)
+        if trouble == "fails":
+            raise AdapterError("ca_unavailable", permanent=False)
+        if trouble == "breaks":
+            raise RuntimeError("a bug")
+        stolen = update(Renewal).where(Renewal.id == row.id).values(fence=Renewal.fence + 1)
+        db.session.execute(stolen.execution_options(synchronize_session=False))
+        return settle(row, at)
+
+    script = Script(third_in_trouble)
+    with pytest.raises(RuntimeError) if trouble == "breaks" else nullcontext():
+        driving.drive_all(shared(script), [row.id for row in rows], lambda: now)
+    db.session.rollback()
+    states = [reread(row).state.value for row in rows]
+    assert states == ["started", "started", "waiting", "started"]
+    assert [len(events(row)) for row in rows] == [1, 1, 0, 1]
+    assert script.ran.count(rows[0].id) == 2
+    assert all(reread(row).lease_until is None for row in rows if row.sequence != 3)

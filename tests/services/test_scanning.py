@@ -39,7 +39,7 @@ def test_a_sweep_rings_for_everything_however_much(
     hosting = factory.hosting(factory.certificate(cast.organisation))
     for number in range(1, 6):
         factory.renewal(hosting, due=now, sequence=number)
-    monkeypatch.setattr(scanning, "TICK_LIMIT", 2)
+    monkeypatch.setattr(scanning, "SWEEP_LIMIT", 2)
     assert scanning.sweep(now) == 5
     assert scanning.sweep(now) == 0
 
