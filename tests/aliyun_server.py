@@ -1,4 +1,4 @@
-"""Alibaba Cloud at protocol level: signed RPC over HTTP, a certificate store, DNS, CDN domains and a TLS edge behind them.
+"""Alibaba Cloud at protocol level: signed RPC over HTTP, a certificate store, DNS, CDN domains, a TLS edge behind them.
 
 Nothing of the SDK is used here. In a test: `with AliyunServer() as server:`. As a process of its own:
 `python -m tests.aliyun_server [--domain NAME]…` prints one JSON line with its addresses and serves until SIGTERM.

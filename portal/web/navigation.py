@@ -45,7 +45,12 @@ OPERATOR = (
         "operator.authorities",
         ("operator.authorities", "operator.pause_account", "operator.resume_account"),
     ),
-    Entry(_l("Delegation zone"), "link", "operator.delegation", ("operator.delegation", "operator.probe_delegation")),
+    Entry(
+        _l("Delegation zone"),
+        "link",
+        "operator.delegation",
+        ("operator.delegation", "operator.probe_delegation"),
+    ),
     Entry(_l("Manual orders"), "clipboard", "operator.manual_orders", ("operator.manual_order",)),
     Entry(_l("Replacement"), "refresh-alert", "operator.replacements", ("operator.replacement",)),
 )
