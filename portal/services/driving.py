@@ -124,6 +124,9 @@ class _Drive:
         """Step after step; whether nothing was rolled back. Raises LostClaim, and what a step did not expect."""
         patience = _Patience()
         while True:
+            if held.state not in held.kind.steps:
+                # Driven again after a commit whose answer was lost, and which had gone through; or somebody else came.
+                return True
             if held.state not in held.kind.local:
                 self.settle()
             if (elsewhere := _belongs_elsewhere(held, self._job)) is not None:
