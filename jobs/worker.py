@@ -26,6 +26,7 @@ from rq.worker import SimpleWorker
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.schedule import note_damage, reconcile
+from jobs.time_limit import TimeLimit
 from portal import logs
 from portal.app import create_core
 from portal.clock import utc_now
@@ -54,6 +55,7 @@ class StepWorker(SimpleWorker):
     """Each job gets an app context, and so a database session, of its own."""
 
     max_connection_wait_time = 5.0
+    death_penalty_class = TimeLimit
 
     def __init__(self, app: Flask, connection: Redis) -> None:
         super().__init__(
