@@ -52,6 +52,10 @@ from tests.factories import Factory
 START = datetime(2026, 4, 1, tzinfo=UTC)
 #: The service looks this often; what falls due in between waits for it.
 SLOT = timedelta(hours=2)
+
+#: Days before its expiry on which hosting is bought for a certificate: early in the window, since an outage of the CA and
+#: one of the DNS, five days each, can follow one another, and no service saves what is bought on the last day of both.
+BOUGHT_BEFORE = (12, 15)
 #: When a new account takes over: at each new limit, and before an issuing certificate (five years) runs out.
 ERAS = (
     START,
@@ -182,7 +186,7 @@ class Simulation:
         return self.factory.certificate(
             db.session.get_one(Organisation, self.organisation_id),
             names=(f"site{number}.decade.example",),
-            expires_in=timedelta(days=self.dice.uniform(2, 15)),
+            expires_in=timedelta(days=self.dice.uniform(*BOUGHT_BEFORE)),
             lifetime=longest_validity(now) - CUSHION,
         )
 
@@ -192,7 +196,7 @@ class Simulation:
         for hosting in db.session.scalars(over.where(Hosting.id.not_in(self.bought))):
             self.bought.add(hosting.id)
             number = next(term.number for term in self.terms if term.hosting_id == hosting.id)
-            at = hosting.certificate.not_after - timedelta(days=self.dice.uniform(1, 15))
+            at = hosting.certificate.not_after - timedelta(days=self.dice.uniform(*BOUGHT_BEFORE))
             heapq.heappush(self.customers, (max(at, now + SLOT), number, hosting.certificate_id))
 
 
