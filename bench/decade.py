@@ -53,8 +53,8 @@ START = datetime(2026, 4, 1, tzinfo=UTC)
 #: The service looks this often; what falls due in between waits for it.
 SLOT = timedelta(hours=2)
 
-#: Days before its expiry on which hosting is bought for a certificate: early in the window, since an outage of the CA and
-#: one of the DNS, five days each, can follow one another, and no service saves what is bought on the last day of both.
+#: Days before its expiry on which hosting is bought for a certificate: early in the window, since an outage of the CA
+#: and one of the DNS, five days each, can follow one another, and nothing saves what is bought on the last day of both.
 BOUGHT_BEFORE = (12, 15)
 #: When a new account takes over: at each new limit, and before an issuing certificate (five years) runs out.
 ERAS = (
