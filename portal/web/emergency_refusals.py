@@ -11,6 +11,8 @@ EMERGENCY: Mapping[str, Any] = {
     "cancel_renewal_first": _l(
         "A renewal of this certificate waits. Cancel it first; only for a compromised key is that not needed."
     ),
+    "certificate_ambiguous": _l("More than one certificate in use fits. Give one of their ids: %(ids)s"),
+    "certificate_not_hosted": _l("This certificate is not hosted."),
     "crl_broken": _l("The CA's revocation list cannot be read."),
     "crl_expired": _l("The CA's revocation list is out of date; what it says was heeded all the same."),
     "crl_not_signed": _l("The revocation list is not signed by the CA of the certificate."),
@@ -38,14 +40,11 @@ EMERGENCY: Mapping[str, Any] = {
     "key_type_not_offered": _l("Choose one of the key types that are offered."),
     "no_renewal_waits": _l("No renewal waits for this certificate."),
     "no_replacement_running": _l("No mass replacement of %(name)s is under way."),
+    "nothing_to_replace": _l("There is no hosted certificate of this CA from before that day."),
+    "renewal_scheduled": _l("A renewal of this certificate waits or is under way already."),
     "renewal_under_way": _l(
         "A renewal with the present key is being issued at this moment. Ask again once it has ended."
     ),
-    "certificate_ambiguous": _l("More than one certificate in use fits. Give one of their ids: %(ids)s"),
-    "certificate_not_hosted": _l("This certificate is not hosted."),
-    "term_over": _l("The paid term of this hosting ended on %(ended_on)s."),
-    "nothing_to_replace": _l("There is no hosted certificate of this CA from before that day."),
-    "renewal_scheduled": _l("A renewal of this certificate waits or is under way already."),
     "replacement_rate": _l("Give a number of certificates an hour between 1 and %(most)s."),
     "replacement_running": _l("A mass replacement of %(name)s is under way already."),
     "replacement_without_reason": _l("Please give a reason: it is kept in the audit trail."),
@@ -56,4 +55,5 @@ EMERGENCY: Mapping[str, Any] = {
     "revoke_elsewhere": _l(
         "This certificate was bought elsewhere: only the CA that issued it can revoke it. Ask there."
     ),
+    "term_over": _l("The paid term of this hosting ended on %(ended_on)s."),
 }

@@ -39,16 +39,6 @@ PREFLIGHT: Mapping[str, Any] = {
     ),
     "caa_unrestricted": _l("No CAA record restricts who may issue for %(name)s."),
     # DNSSEC
-    "dnssec_bogus": _l(
-        "The DNSSEC signatures of %(at)s are broken (%(type)s records): CAs get no answer. "
-        "Have the zone signed anew at your DNS provider, or remove its DS record at the registrar."
-    ),
-    "dnssec_insecure": _l("%(name)s is not signed with DNSSEC, which is fine."),
-    "dnssec_secure": _l("The DNSSEC signatures of %(name)s hold."),
-    "dnssec_unknown": _l(
-        "Whether %(name)s is signed rightly is not known: our resolver does not check DNSSEC."
-    ),
-    # Delegation and credentials
     "credentials_work": _l("The DNS provider lets us write the validation record of %(name)s."),
     "delegation_elsewhere": _l(
         "The validation record of %(name)s leads to %(found)s instead of to us. Change it into: %(record)s"
@@ -61,16 +51,16 @@ PREFLIGHT: Mapping[str, Any] = {
     "delegation_zone_unready": _l(
         "Our own zone for validating %(name)s is not ready. The operator has been told; you need do nothing."
     ),
-    "operators_dns_refused": _l(
-        "Our own DNS access for validating %(name)s does not work. The operator has been told; you need do nothing."
+    "dnssec_bogus": _l(
+        "The DNSSEC signatures of %(at)s are broken (%(type)s records): CAs get no answer. "
+        "Have the zone signed anew at your DNS provider, or remove its DS record at the registrar."
     ),
-    "record_place_found": _l("The validation record of %(name)s belongs at %(found)s."),
-    # The way of validation
-    "method_fits": _l("%(name)s can be validated over HTTP."),
-    "wildcard_needs_dns": _l(
-        "A wildcard like %(name)s can be validated through DNS alone. Choose delegation or DNS credentials for it."
+    "dnssec_insecure": _l("%(name)s is not signed with DNSSEC, which is fine."),
+    "dnssec_secure": _l("The DNSSEC signatures of %(name)s hold."),
+    "dnssec_unknown": _l(
+        "Whether %(name)s is signed rightly is not known: our resolver does not check DNSSEC."
     ),
-    # HTTP
+    # Delegation and credentials
     "http_address_forbidden": _l(
         "%(name)s does not point at an address of the public Internet, so no CA reaches it. Set its A or AAAA record "
         "to a public address, or choose delegation."
@@ -87,4 +77,14 @@ PREFLIGHT: Mapping[str, Any] = {
         "%(url)s gives another answer than ours (HTTP status %(status)s). Redirect or proxy http://%(name)s%(path)s "
         "to %(to)s."
     ),
+    "method_fits": _l("%(name)s can be validated over HTTP."),
+    "operators_dns_refused": _l(
+        "Our own DNS access for validating %(name)s does not work. The operator has been told; you need do nothing."
+    ),
+    "record_place_found": _l("The validation record of %(name)s belongs at %(found)s."),
+    # The way of validation
+    "wildcard_needs_dns": _l(
+        "A wildcard like %(name)s can be validated through DNS alone. Choose delegation or DNS credentials for it."
+    ),
+    # HTTP
 }

@@ -104,6 +104,7 @@ WORK: Mapping[str, Any] = {
     "ca_busy": _l("The CA account has as many orders open as it may. This one waits for its turn."),
     "ca_circuit_open": _l("The CA has not answered for some time. It is asked again shortly."),
     "ca_order_gone": _l("The CA has given the request up. It is made anew."),
+    "ca_order_refused": _l("The CA refuses to issue for %(name)s: %(said)s"),
     "ca_paused": _l("The operator has paused this CA."),
     "ca_rate_limited": _l("The CA allows no more requests at the moment."),
     "ca_refused": _l("The CA refused the request."),
@@ -121,15 +122,15 @@ WORK: Mapping[str, Any] = {
     ),
     "cloud_throttled": _l("The cloud allows no more requests at the moment."),
     "cloud_unavailable": _l("The cloud does not answer at the moment."),
+    "csr_key_compromised": _l(
+        "The key behind your certificate signing request is compromised: give a request of another key."
+    ),
+    "csr_missing": _l("The certificate signing request for this certificate is missing."),
     "dns_delegation_broken": _l("The delegation of the validation record does not lead to our zone."),
     "dns_not_configured": _l("No DNS access is set up for validating this domain."),
     "dns_outside_zone": _l("The validation record lies outside the zone that we may write to."),
     "dns_refused": _l("The DNS service refused the validation record."),
     "dns_unavailable": _l("The DNS service does not answer at the moment."),
-    "csr_key_compromised": _l(
-        "The key behind your certificate signing request is compromised: give a request of another key."
-    ),
-    "csr_missing": _l("The certificate signing request for this certificate is missing."),
     "hosting_not_active": _l("Hosting of this certificate is not active."),
     "injected_fault": _l("A fault that was asked for in a test."),
     "issued_chain_broken": _l("The CA sent a chain that does not hold. The present certificate is kept."),
@@ -151,12 +152,18 @@ WORK: Mapping[str, Any] = {
     ),
     "unexpected": _l("Something broke on our side. It has been noted, and is tried again."),
     "validation_failed": _l("The CA could not verify %(name)s: %(said)s"),
-    "ca_order_refused": _l("The CA refuses to issue for %(name)s: %(said)s"),
 }
 
 #: Mails, and what operators do.
 OPERATING: Mapping[str, Any] = {
+    "chain_incomplete": _l(
+        "Only the certificate itself was pasted. Paste the CA's intermediate certificates with it."
+    ),
+    "clock_wrong": _l("Our clock and another one (%(name)s) disagree. It goes on once they agree again."),
     "heartbeat_unanswered": _l("The address that should hear that all is well does not answer."),
+    "issued_other_validation": _l(
+        "This is a certificate of type %(said)s; ordered was one of type %(wanted)s."
+    ),
     "job_foreign": _l("This job is none of ours and is not run. Forget it."),
     "mail_not_configured": _l("No mail server is set up (PORTAL_MAIL_URL). Mails are kept until one is."),
     "mail_refused": _l("The mail server refused the message."),
@@ -164,16 +171,9 @@ OPERATING: Mapping[str, Any] = {
     "nothing_to_try": _l("There is nothing to try: it is settled, or waits for a person."),
     "notice_outdated": _l("What this mail is about has changed or is gone."),
     "recipient_invalid": _l("The address cannot receive mail."),
-    "clock_wrong": _l("Our clock and another one (%(name)s) disagree. It goes on once they agree again."),
-    "storage_full": _l("There is no room to store what the CA would issue. It goes on once there is."),
     "redis_away": _l("Redis is away at the moment. Try again in a little while."),
-    "chain_incomplete": _l(
-        "Only the certificate itself was pasted. Paste the CA's intermediate certificates with it."
-    ),
-    "issued_other_validation": _l(
-        "This is a certificate of type %(said)s; ordered was one of type %(wanted)s."
-    ),
     "refusal_without_words": _l("Say why: the customer has to know what is missing."),
+    "storage_full": _l("There is no room to store what the CA would issue. It goes on once there is."),
 }
 
 _INSTALLATION = _l("The operator has been told; you need do nothing.")

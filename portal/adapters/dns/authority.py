@@ -21,6 +21,7 @@ import dns.resolver
 from portal.adapters import outbound
 from portal.adapters.dns.errors import unavailable
 from portal.adapters.dns.lookup import DNS_PORT, ask, parse_name, resolver
+from portal.adapters.errors import AdapterError
 
 #: Zones have two to eight; what lies beyond is not asked.
 MOST_SERVERS = 8
@@ -69,12 +70,18 @@ def _servers(asked: dns.resolver.Resolver, name: dns.name.Name, vantage: Vantage
 
 
 def _name_servers(asked: dns.resolver.Resolver, name: dns.name.Name) -> tuple[dns.name.Name, ...]:
-    """Up the tree to the first name that has NS records. The root and a top-level domain are nobody's zone to ask."""
+    """Up the tree to the first name that has NS records. The root and a top-level domain are nobody's zone to ask.
+
+    A resolver that answers no such question may answer for the record itself: then there is no zone to be found.
+    """
     at = name
-    while len(at) > 2:
-        if answer := ask(asked, at, dns.rdatatype.NS):
-            return tuple(record.target for record in answer)
-        at = at.parent()
+    try:
+        while len(at) > 2:
+            if answer := ask(asked, at, dns.rdatatype.NS):
+                return tuple(record.target for record in answer)
+            at = at.parent()
+    except AdapterError:
+        return ()
     return ()
 
 
