@@ -35,6 +35,7 @@ KIND: Kind[Renewal] = Kind(
     job=JobName.ADVANCE_RENEWALS,
     on_stop=lambda _row, _now: None,
     local=frozenset({RenewalState.WAITING}),
+    claimed_at_once=50,
 )
 
 

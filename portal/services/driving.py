@@ -31,9 +31,6 @@ from portal.services.recording import Held, LostClaim, give_back, record, record
 
 log = structlog.get_logger(__name__)
 
-#: Rows claimed and loaded at once. Few: the last of them waits for the steps of all before it.
-CLAIMED_AT_ONCE = 10
-
 #: A claim that has waited this long for its first step is made anew before it is used (seconds; under the lease).
 STALE_CLAIM = 10.0
 
@@ -61,7 +58,7 @@ def drive_all(kind: Kind[Any], ids: Sequence[str], clock: Clock, job: JobName | 
     """
     drive = _Drive(clock, job)
     queue = iter(ids)
-    while chunk := list(islice(queue, CLAIMED_AT_ONCE)):
+    while chunk := list(islice(queue, kind.claimed_at_once)):
         claimed_at = time.monotonic()
         for held in claim(kind, chunk, clock()):
             drive.row(held, claimed_at)

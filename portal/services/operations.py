@@ -54,6 +54,10 @@ class Wait:
 Step = Callable[[Row, datetime], Advance | Wait]
 
 
+#: Rows claimed and loaded at once. Few: the last of them waits for the steps of all before it, and those go outside.
+CLAIMED_AT_ONCE = 10
+
+
 @dataclass(frozen=True)
 class Kind(Generic[Row]):
     """One kind of operation.
@@ -73,6 +77,7 @@ class Kind(Generic[Row]):
     job_of: Callable[[Row], JobName] | None = None
     longest_pause: Callable[[Row, datetime], timedelta | None] | None = None
     local: frozenset[Any] = frozenset()
+    claimed_at_once: int = CLAIMED_AT_ONCE
     loading: tuple[Any, ...] = ()
 
 
