@@ -42,7 +42,7 @@ serve: $(VENV)/installed-main
 #: make test         everything on SQLite and PostgreSQL, with real Redis, Pebble, SMTP and Chromium
 test: $(VENV)/installed-dev
 	sh tests/setup.sh
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 #: make check        style, types, imports, templates, translations, dependencies, dangerous calls
 check: $(VENV)/installed-dev

@@ -7,6 +7,7 @@ RQ's SimpleWorker: jobs here are short steps that never sleep, and forking for e
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from datetime import datetime
@@ -173,6 +174,8 @@ def leave(app: Flask) -> None:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT; the second within a job ends it at once."""
+    # RQ has its own handlers once it works; whoever is told to end before that just ends.
+    signal.signal(signal.SIGTERM, lambda _signum, _frame: sys.exit(0))
     settings = from_env()
     logs.configure(settings.log_json)
     logs.capture_standard_library(settings.log_json)
