@@ -238,3 +238,12 @@ def page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Visitor]:
     """A visitor whose browser speaks that language; what the browser complains of fails the test at its end."""
     with visitor(chromium, request.param) as one:
         yield one
+
+
+#: Folders of tests that take long, and wait for processes for most of it.
+SLOW_FOLDERS = ("stories", "faults", "cli", "embedded", "jobs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow ones first: at the end of a run nobody waits for a last long story."""
+    items.sort(key=lambda item: not any(part in SLOW_FOLDERS for part in item.path.parts))

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from portal.adapters.key_vault import Place, master_key_version
 from portal.extensions import db
+from portal.faults import faultpoint
 from portal.models.catalogue import CaAccount
 from portal.models.certificate import Certificate
 from portal.models.deployment import CloudAccount
@@ -95,4 +96,5 @@ def _rewrap_row(column: SealedColumn, row: Any) -> bool:
     same = update(column.model).where(column.model.id == row.id, attribute == envelope)
     db.session.execute(same.values({column.column: wrapped}).execution_options(synchronize_session=False))
     db.session.commit()
+    faultpoint("rewrapping.row")
     return True

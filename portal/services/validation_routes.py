@@ -63,6 +63,9 @@ def check_bound(routes: Routes, authorization: Authorization) -> None:
     Raises AdapterError("name_held_by_another", permanent), and as `places` does.
     """
     name, method = authorization.name, routes.method_of(authorization.name)
+    own = routes.rows.get(name)
+    if own is not None and own.proved_at is not None:
+        return
     is_held = domain_validations.is_held_by_another(routes.organisation_id, name)
     leave_transaction()
     if not is_held or (method is ValidationMethod.CREDENTIALS and authorization.is_pending):
