@@ -49,6 +49,7 @@ def csrs_sent(proxy: AcmeProxy) -> set[str]:
     return {one.payload["csr"] for one in proxy.requests if one.payload and "csr" in one.payload}
 
 
+@pytest.mark.databases("postgresql")
 def test_fault_1_a_worker_killed_between_finalize_and_store_leaves_one_certificate(
     world: World, acme: Pebble
 ) -> None:
@@ -65,6 +66,7 @@ def test_fault_1_a_worker_killed_between_finalize_and_store_leaves_one_certifica
         world.check(crew.log())
 
 
+@pytest.mark.databases("postgresql")
 def test_fault_2_a_worker_killed_before_the_order_is_written_down_leaves_one_orphan_and_one_certificate(
     world: World, acme: Pebble
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import select
 
 from portal.domain.renewal import RenewalState
@@ -15,6 +16,7 @@ from tests.faults.world import World, done
 PERIOD = timedelta(hours=3)
 
 
+@pytest.mark.databases("postgresql")
 def test_fault_35_five_times_the_quota_due_at_once_is_spread_and_in_time(world: World) -> None:
     """`make soak` takes 10,000, with the limits of Let's Encrypt."""
     renew_within_quota(world, count=30, capacity=6)

@@ -150,6 +150,7 @@ def test_fault_8_a_redis_that_evicts_is_refused_at_the_start(
         assert "noeviction" in ended.stderr
 
 
+@pytest.mark.databases("postgresql")
 def test_fault_9_two_schedulers_and_many_due_rows_have_one_effect_each(world: World) -> None:
     expire_with_two_schedulers(world, 1_000)
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from portal.domain.alarms import AlarmKind
 from portal.domain.renewal import RenewalState
 from portal.extensions import db
@@ -42,6 +44,7 @@ def watchdog(world: World, **more: str) -> Iterator[None]:
         stop(process, 5)
 
 
+@pytest.mark.databases("postgresql")
 def test_fault_12_nobody_works_and_the_watchdog_says_so_until_somebody_does(world: World) -> None:
     world.pay_for("a.example.com")
     world.drive_due_orders()
